@@ -1,0 +1,136 @@
+/**
+ * The port for what a runtime may do faster than plain JavaScript: masking, UTF-8, memory.
+ *
+ * One implementation is chosen for each connection and never changed, so that the places that call it stay monomorphic.
+ * `portable` needs nothing but the language, `TextEncoder` and `TextDecoder`; `NodeByteOps` uses Node's own functions.
+ *
+ * @since 0.1.0
+ */
+import * as Utf8 from "./Utf8.ts"
+
+/**
+ * Works on bytes for the codec.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ByteOps {
+  /** Allocates `size` bytes with any content. The codec writes every byte before it hands one out. */
+  readonly allocate: (size: number) => Uint8Array
+  /**
+   * Masks, or unmasks, `bytes` from `start` to `end` in place (RFC 6455 5.3).
+   *
+   * `key` holds the four bytes of the masking key, the first one in the highest bits. `phase` tells how many bytes of
+   * the payload came before `start`; only its two lowest bits count.
+   */
+  readonly mask: (bytes: Uint8Array, start: number, end: number, key: number, phase: number) => void
+  /** Returns whether `bytes` from `start` to `end` are well-formed UTF-8. */
+  readonly isUtf8: (bytes: Uint8Array, start: number, end: number) => boolean
+  /** Decodes bytes that are known to be well-formed UTF-8. A byte order mark is text like any other. */
+  readonly decodeText: (bytes: Uint8Array) => string
+  /** Counts the bytes of `text` as UTF-8; a lone surrogate counts as U+FFFD, three bytes. */
+  readonly textByteLength: (text: string) => number
+  /**
+   * Writes `text` as UTF-8 into `target` at `offset`, where it fits, and returns the number of bytes. Lone surrogates
+   * become U+FFFD, since UTF-8 has no place for them.
+   */
+  readonly writeText: (text: string, target: Uint8Array, offset: number) => number
+}
+
+/**
+ * Works in every JavaScript runtime.
+ *
+ * @since 0.1.0
+ * @category instances
+ */
+export const portable: ByteOps = {
+  allocate: (size) => new Uint8Array(size),
+  mask: (bytes, start, end, key, phase) => mask(bytes, start, end, key, phase),
+  isUtf8: Utf8.isValid,
+  // Made when first needed, so that importing this module does nothing.
+  decodeText: (bytes) => (decoder ??= new TextDecoder("utf-8", { ignoreBOM: true })).decode(bytes),
+  textByteLength: (text) => textByteLength(text),
+  writeText: (text, target, offset) =>
+    (encoder ??= new TextEncoder()).encodeInto(text, offset === 0 ? target : target.subarray(offset)).written
+}
+
+/**
+ * Masks in place with 32-bit words where the length pays for the view, else byte by byte. See `ByteOps.mask`.
+ *
+ * @since 0.1.0
+ * @category masking
+ */
+export const mask = (bytes: Uint8Array, start: number, end: number, key: number, phase: number): void => {
+  const shift = (phase & 3) << 3
+  const rotated = (key << shift) | (key >>> (32 - shift))
+  if (end - start < wordsPayFrom) maskBytes(bytes, start, end, rotated)
+  else maskWords(bytes, start, end, rotated)
+}
+
+const maskBytes = (bytes: Uint8Array, start: number, end: number, key: number): void => {
+  const k0 = key >>> 24
+  const k1 = (key >>> 16) & 0xff
+  const k2 = (key >>> 8) & 0xff
+  const k3 = key & 0xff
+  let i = start
+  for (; i + 3 < end; i += 4) {
+    bytes[i]! ^= k0
+    bytes[i + 1]! ^= k1
+    bytes[i + 2]! ^= k2
+    bytes[i + 3]! ^= k3
+  }
+  if (i < end) bytes[i]! ^= k0
+  if (i + 1 < end) bytes[i + 1]! ^= k1
+  if (i + 2 < end) bytes[i + 2]! ^= k2
+}
+
+// The key is rotated instead of the data shifted: an unaligned payload costs what an aligned one does.
+const maskWords = (bytes: Uint8Array, start: number, end: number, key: number): void => {
+  const misaligned = (bytes.byteOffset + start) & 3
+  const from = misaligned === 0 ? start : start + 4 - misaligned
+  maskBytes(bytes, start, from, key)
+  const shift = ((from - start) & 3) << 3
+  const rotated = (key << shift) | (key >>> (32 - shift))
+  const count = (end - from) >>> 2
+  xorWords(new Int32Array(bytes.buffer, bytes.byteOffset + from, count), count, littleEndian ? swap(rotated) : rotated)
+  maskBytes(bytes, from + (count << 2), end, rotated)
+}
+
+const xorWords = (words: Int32Array, count: number, key: number): void => {
+  let i = 0
+  for (const last = count - 8; i <= last; i += 8) {
+    words[i]! ^= key
+    words[i + 1]! ^= key
+    words[i + 2]! ^= key
+    words[i + 3]! ^= key
+    words[i + 4]! ^= key
+    words[i + 5]! ^= key
+    words[i + 6]! ^= key
+    words[i + 7]! ^= key
+  }
+  for (; i < count; i++) words[i]! ^= key
+}
+
+const swap = (word: number): number => (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
+
+const textByteLength = (text: string): number => {
+  let size = text.length
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit >= 0x800) size += 2
+    else if (unit >= 0x80) size++
+    // A pair of surrogates is four bytes: three are counted for the first unit, one for the second.
+    if (isHighSurrogate(unit) && isLowSurrogate(text.charCodeAt(i + 1))) i++
+  }
+  return size
+}
+
+const isHighSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xd800
+const isLowSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xdc00
+
+// Below this many bytes the view over the words costs more than it saves, as measured on Node 20.
+const wordsPayFrom = 64
+const littleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
+
+let encoder: TextEncoder | undefined
+let decoder: TextDecoder | undefined

@@ -1,0 +1,229 @@
+/**
+ * Encodes frames into as few pieces of memory as possible (RFC 6455 5.2, 5.3).
+ *
+ * Small frames are written one behind the other, so that many of them leave as one piece. A large payload that nobody
+ * changes any more is passed on as it is; every other one is copied, and masked in the copy: the caller's bytes are never
+ * altered.
+ *
+ * @since 0.1.0
+ */
+import type { ByteOps } from "./ByteOps.ts"
+import * as Frame from "./Frame.ts"
+import * as Slab from "./internal/Slab.ts"
+
+/**
+ * Draws a masking key that nobody can guess: 32 bits, fresh for every frame (5.3, 10.3).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type MaskingKeys = () => number
+
+/**
+ * Encodes the frames of one endpoint, in order.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class FrameEncoder {
+  /** Counts the bytes that were encoded since the last `take`. */
+  pending = 0
+
+  private readonly byteOps: ByteOps
+  private readonly maskingKeys: MaskingKeys | undefined
+  private readonly slab: Slab.Slab
+  private pieces: Array<Uint8Array> = []
+  // The piece that is still growing inside a slab; `openIn` is undefined when there is none.
+  private openIn: Uint8Array | undefined = undefined
+  private openStart = 0
+  private openEnd = 0
+  // Where the frame begins that is being written.
+  private at = 0
+
+  /** Makes an encoder. A client gives the source of its masking keys, a server gives none and doesn't mask. */
+  constructor(byteOps: ByteOps, maskingKeys: MaskingKeys | undefined) {
+    this.byteOps = byteOps
+    this.maskingKeys = maskingKeys
+    this.slab = Slab.shared(byteOps)
+  }
+
+  /**
+   * Encodes a frame with a copy of `payload`.
+   */
+  encode(fin: boolean, opcode: Frame.Opcode, payload: Uint8Array): void {
+    const headerSize = Frame.headerSize(payload.length, this.masked)
+    const size = headerSize + payload.length
+    const target = this.begin(size)
+    copy(payload, target, this.at + headerSize)
+    this.finishFrame(target, this.at, fin, opcode, payload.length)
+    this.end(target, size)
+  }
+
+  /**
+   * Encodes a frame with a payload in pieces that never change again, `length` bytes in all. When the endpoint doesn't
+   * mask, a large payload is passed on without a copy.
+   */
+  encodeImmutable(fin: boolean, opcode: Frame.Opcode, payload: ReadonlyArray<Uint8Array>, length: number): void {
+    if (!this.masked && length > Slab.largest) return this.passOn(fin, opcode, payload, length)
+    if (payload.length === 1) return this.encode(fin, opcode, payload[0]!)
+    const headerSize = Frame.headerSize(length, this.masked)
+    const target = this.begin(headerSize + length)
+    copyAll(payload, target, this.at + headerSize)
+    this.finishFrame(target, this.at, fin, opcode, length)
+    this.end(target, headerSize + length)
+  }
+
+  /**
+   * Encodes a message of text as one frame. A lone surrogate is sent as U+FFFD.
+   */
+  encodeText(text: string): void {
+    // Up to 41 units take at most 123 bytes: the size of the header is known before the text is written.
+    if (text.length <= 41) return this.encodeShortText(text)
+    const length = this.byteOps.textByteLength(text)
+    const headerSize = Frame.headerSize(length, this.masked)
+    const target = this.begin(headerSize + length)
+    this.byteOps.writeText(text, target, this.at + headerSize)
+    this.finishFrame(target, this.at, true, Frame.Text, length)
+    this.end(target, headerSize + length)
+  }
+
+  /**
+   * Hands out what was encoded, in order; the pieces never change again.
+   */
+  take(): Array<Uint8Array> {
+    this.closePiece()
+    const pieces = this.pieces
+    this.pieces = []
+    this.pending = 0
+    return pieces
+  }
+
+  private get masked(): boolean {
+    return this.maskingKeys !== undefined
+  }
+
+  private encodeShortText(text: string): void {
+    const headerSize = this.masked ? 6 : 2
+    const target = this.reserve(headerSize + 3 * text.length)
+    const at = this.slab.offset
+    const length = this.byteOps.writeText(text, target, at + headerSize)
+    this.finishFrame(target, at, true, Frame.Text, length)
+    this.commit(headerSize + length)
+  }
+
+  private passOn(fin: boolean, opcode: Frame.Opcode, payload: ReadonlyArray<Uint8Array>, length: number): void {
+    const headerSize = Frame.headerSize(length, false)
+    writeHeader(this.reserve(headerSize), this.slab.offset, fin, opcode, length, false, 0)
+    this.commit(headerSize)
+    this.closePiece()
+    for (const piece of payload) this.pieces.push(piece)
+    this.pending += length
+  }
+
+  // Finds the place for a frame of `size` bytes, which begins at `at`: small ones in the slab, large ones alone.
+  private begin(size: number): Uint8Array {
+    if (size > Slab.largest) {
+      this.at = 0
+      return this.byteOps.allocate(size)
+    }
+    const target = this.reserve(size)
+    this.at = this.slab.offset
+    return target
+  }
+
+  private end(target: Uint8Array, size: number): void {
+    if (size <= Slab.largest) return this.commit(size)
+    this.closePiece()
+    this.pieces.push(target)
+    this.pending += size
+  }
+
+  // The payload is in its place already: the header goes before it, and the mask over it.
+  private finishFrame(target: Uint8Array, at: number, fin: boolean, opcode: Frame.Opcode, length: number): void {
+    const keys = this.maskingKeys
+    const key = keys === undefined ? 0 : keys()
+    const start = writeHeader(target, at, fin, opcode, length, keys !== undefined, key)
+    if (keys !== undefined) this.byteOps.mask(target, start, start + length, key, 0)
+  }
+
+  private reserve(size: number): Uint8Array {
+    this.slab.reserve(size)
+    // Another connection may have written to the slab in between, then a new piece begins.
+    if (this.openIn !== this.slab.bytes || this.openEnd !== this.slab.offset) {
+      this.closePiece()
+      this.openIn = this.slab.bytes
+      this.openStart = this.openEnd = this.slab.offset
+    }
+    return this.slab.bytes
+  }
+
+  private commit(size: number): void {
+    this.slab.offset += size
+    this.openEnd += size
+    this.pending += size
+  }
+
+  private closePiece(): void {
+    if (this.openIn !== undefined) this.pieces.push(this.openIn.subarray(this.openStart, this.openEnd))
+    this.openIn = undefined
+  }
+}
+
+/** Writes a header and returns where the payload begins. */
+const writeHeader = (
+  target: Uint8Array,
+  at: number,
+  fin: boolean,
+  opcode: Frame.Opcode,
+  length: number,
+  masked: boolean,
+  key: number
+): number => {
+  target[at] = fin ? 0x80 | opcode : opcode
+  const next = writeLength(target, at + 1, length)
+  if (!masked) return next
+  target[at + 1]! |= 0x80
+  writeWord(target, next, key)
+  return next + 4
+}
+
+// 5.2: the fewest bytes that hold the length.
+const writeLength = (target: Uint8Array, at: number, length: number): number => {
+  if (length <= 125) {
+    target[at] = length
+    return at + 1
+  }
+  if (length <= 0xffff) {
+    target[at] = 126
+    target[at + 1] = length >> 8
+    target[at + 2] = length & 0xff
+    return at + 3
+  }
+  target[at] = 127
+  writeWord(target, at + 1, Math.floor(length / 0x1_0000_0000))
+  writeWord(target, at + 5, length)
+  return at + 9
+}
+
+const writeWord = (target: Uint8Array, at: number, word: number): void => {
+  target[at] = word >>> 24
+  target[at + 1] = (word >>> 16) & 0xff
+  target[at + 2] = (word >>> 8) & 0xff
+  target[at + 3] = word & 0xff
+}
+
+// Below this many bytes a loop beats the call into the runtime.
+const loopCopiesUpTo = 32
+
+const copy = (source: Uint8Array, target: Uint8Array, at: number): void => {
+  if (source.length > loopCopiesUpTo) return target.set(source, at)
+  for (let i = 0; i < source.length; i++) target[at + i] = source[i]!
+}
+
+const copyAll = (pieces: ReadonlyArray<Uint8Array>, target: Uint8Array, at: number): void => {
+  let next = at
+  for (const piece of pieces) {
+    copy(piece, target, next)
+    next += piece.length
+  }
+}

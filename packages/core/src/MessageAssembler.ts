@@ -1,0 +1,138 @@
+/**
+ * Puts messages together from the pieces in which their fragments arrive (RFC 6455 5.4).
+ *
+ * What it holds is in proportion to the bytes that came, never to what a header announced: small pieces are copied into
+ * blocks, so that 4 MiB in fragments of 64 bytes are an honest message, and large ones are kept where they are. A small
+ * message never keeps a large chunk alive.
+ *
+ * @since 0.1.0
+ */
+import type { ByteOps } from "./ByteOps.ts"
+import * as Frame from "./Frame.ts"
+import * as Message from "./Message.ts"
+
+/**
+ * Holds the message that is coming in.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class MessageAssembler {
+  /** The opcode of the message: text or binary. */
+  opcode: typeof Frame.Text | typeof Frame.Binary = Frame.Text
+  /** The bytes of payload that have come so far. */
+  size = 0
+
+  private readonly byteOps: ByteOps
+  private pieces: Array<Uint8Array> = []
+  // Where small pieces are copied to, one behind the other; those behind `taken` are not among the pieces yet.
+  private block: Uint8Array = empty
+  private taken = 0
+  private used = 0
+  // Counts the bytes of this message that were copied.
+  private copied = 0
+
+  /** Makes an assembler that allocates and decodes with `byteOps`. */
+  constructor(byteOps: ByteOps) {
+    this.byteOps = byteOps
+  }
+
+  /** Begins a message. */
+  begin(opcode: typeof Frame.Text | typeof Frame.Binary): void {
+    this.opcode = opcode
+    this.size = 0
+  }
+
+  /** Makes a message of a single frame that lies in one chunk as a whole. The chunk must not change any more. */
+  whole(
+    opcode: typeof Frame.Text | typeof Frame.Binary,
+    chunk: Uint8Array,
+    start: number,
+    end: number
+  ): Message.Message {
+    const size = end - start
+    const piece = isWorthKeeping(chunk, size) ? view(chunk, start, end) : this.copy(chunk, start, end)
+    return Message.fromPieces(opcode, [piece], size, this.byteOps)
+  }
+
+  /** Takes the next piece of the payload. The chunk must not change any more. */
+  append(chunk: Uint8Array, start: number, end: number): void {
+    const size = end - start
+    this.size += size
+    if (size >= keptFrom && isWorthKeeping(chunk, size)) {
+      this.takeCopied()
+      this.pieces.push(view(chunk, start, end))
+    } else {
+      this.fillBlocks(chunk, start, end)
+    }
+  }
+
+  /** Ends the message and hands it out. */
+  finish(): Message.Message {
+    this.takeCopied()
+    const pieces = this.pieces.length === 0 ? nothing : this.pieces
+    const message = Message.fromPieces(this.opcode, pieces, this.size, this.byteOps)
+    this.discard()
+    return message
+  }
+
+  /** Lets go of the message. */
+  discard(): void {
+    this.pieces = []
+    this.block = empty
+    this.taken = this.used = this.copied = 0
+    this.size = 0
+  }
+
+  private copy(chunk: Uint8Array, start: number, end: number): Uint8Array {
+    const copy = this.byteOps.allocate(end - start)
+    copy.set(chunk.subarray(start, end))
+    return copy
+  }
+
+  private fillBlocks(chunk: Uint8Array, start: number, end: number): void {
+    let from = start
+    while (from < end) {
+      if (this.used === this.block.length) this.openBlock(end - from)
+      const count = Math.min(end - from, this.block.length - this.used)
+      if (count === 1) this.block[this.used] = chunk[from]!
+      else this.block.set(chunk.subarray(from, from + count), this.used)
+      this.used += count
+      this.copied += count
+      from += count
+    }
+  }
+
+  // Each block is as large as all that was copied before, within bounds: their number grows with the logarithm of the
+  // message at first, and no more than half of what is allocated stays empty.
+  private openBlock(wanted: number): void {
+    this.takeCopied()
+    const size = Math.min(Math.max(wanted, this.copied, smallestBlock), Math.max(blockSize, wanted))
+    this.block = this.byteOps.allocate(size)
+    this.taken = this.used = 0
+  }
+
+  // The rest of the block stays in use: a peer that sends large and small fragments in turn would waste it each time.
+  private takeCopied(): void {
+    if (this.used > this.taken) this.pieces.push(this.block.subarray(this.taken, this.used))
+    this.taken = this.used
+  }
+}
+
+// A view keeps its whole chunk alive. That is fine for a chunk that is small itself, and for a view that is a quarter of
+// it at least; everything else is copied.
+const isWorthKeeping = (chunk: Uint8Array, size: number): boolean => {
+  const held = chunk.buffer.byteLength
+  return held <= smallChunk || size * 4 >= held
+}
+
+// Not `subarray`, which keeps the class: what is made of a Buffer of Node is a plain Uint8Array like any other.
+const view = (chunk: Uint8Array, start: number, end: number): Uint8Array =>
+  new Uint8Array(chunk.buffer, chunk.byteOffset + start, end - start)
+
+const smallChunk = 4 * 1024
+const smallestBlock = 128
+const blockSize = 64 * 1024
+const keptFrom = 4 * 1024
+const empty: Uint8Array = new Uint8Array(0)
+const nothing: ReadonlyArray<Uint8Array> = [empty]
