@@ -1,0 +1,296 @@
+/**
+ * The connection, and the ways to get one: `accept` for a server, `handshake` and `connect` for a client.
+ *
+ * A connection is a resource of its Scope. When the scope closes, the closing handshake is done within its deadline: with
+ * 1000 after success, 1001 after an interruption, 1011 after a failure.
+ *
+ * @since 0.1.0
+ */
+import * as CloseReason from "@effect-ws/core/CloseReason"
+import type { Message } from "@effect-ws/core/Message"
+import type { Role } from "@effect-ws/core/Role"
+import type { UpgradeRequest } from "@effect-ws/core/UpgradeRequest"
+import type { UpgradeResponse } from "@effect-ws/core/UpgradeResponse"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { ConnectionClosed } from "./ConnectionClosed.ts"
+import * as ConnectionOptions from "./ConnectionOptions.ts"
+import * as Fields from "./Fields.ts"
+import { HandshakeError } from "./HandshakeError.ts"
+import * as answers from "./internal/answers.ts"
+import * as ClientHandshake from "./internal/clientHandshake.ts"
+import * as Engine from "./internal/Engine.ts"
+import * as Exchanges from "./internal/Exchange.ts"
+import * as Handle from "./internal/handle.ts"
+import type { SendRejected } from "./SendRejected.ts"
+import type { Transport, TransportInfo } from "./Transport.ts"
+import type { UpgradeExchange } from "./UpgradeExchange.ts"
+import { WebSocketClient } from "./WebSocketClient.ts"
+import type { WebSocketError } from "./WebSocketError.ts"
+
+/**
+ * An open connection.
+ *
+ * **Details**
+ *
+ * All of it may be used by any number of fibers at once. From the end of the connection on, every operation fails with
+ * the one error that ended it; what came before that is still received.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface WebSocket {
+  /** Our role. */
+  readonly role: Role
+  /** The request that asked for the connection. */
+  readonly request: UpgradeRequest
+  /** The response that accepted it. */
+  readonly response: UpgradeResponse
+  /** The subprotocol that was agreed on, `undefined` for none (RFC 6455 1.9). */
+  readonly subprotocol: string | undefined
+  /** Who is at the other end, and what TLS knows. */
+  readonly info: TransportInfo
+  /**
+   * Waits for the next message and takes it.
+   *
+   * **Details**
+   *
+   * Each message goes to exactly one taker, the fibers that wait in order of their arrival. A fiber that is interrupted
+   * has taken nothing. It always fails at the end of the connection, with a `ConnectionClosed` whose `clean` tells whether
+   * that was a good one.
+   */
+  readonly receive: Effect.Effect<Message, WebSocketError>
+  /**
+   * All messages from here on, in order; ends when the connection ended cleanly and fails otherwise.
+   *
+   * **Gotchas**
+   *
+   * A stream takes the messages that are there in one batch. One that stops in the middle of a batch, by `Stream.take` for
+   * instance, drops the rest of it: use `receive` to take them one by one.
+   */
+  readonly messages: Stream.Stream<Message, WebSocketError>
+  /**
+   * Sends a message: text for a string, binary for bytes, and a `Message` as what it is.
+   *
+   * **Details**
+   *
+   * Completes at once while fewer bytes than the high-water mark wait to be sent, and waits for room above it. The caller
+   * may reuse the bytes as soon as it has completed; a `Message` is not copied and must not change. When it is interrupted,
+   * either nothing of the message was sent, or all of it will be. Lone surrogates in a string are sent as U+FFFD.
+   */
+  readonly send: (data: Sendable) => Effect.Effect<void, WebSocketError | SendRejected>
+  /**
+   * Sends a Ping and completes with the time until its Pong (RFC 6455 5.5.2, 5.5.3). The payload, at most 125 bytes, is
+   * different for each Ping by default. A longer one is a defect.
+   */
+  readonly ping: (payload?: Uint8Array) => Effect.Effect<Duration.Duration, WebSocketError | SendRejected>
+  /** Sends a Pong that nobody asked for, with at most 125 bytes (RFC 6455 5.5.3). A longer payload is a defect. */
+  readonly pong: (payload?: Uint8Array) => Effect.Effect<void, WebSocketError | SendRejected>
+  /**
+   * Does the closing handshake (RFC 6455 7.1.2) and completes when the transport has ended, with what both sides said.
+   *
+   * **Details**
+   *
+   * Sends 1000 by default; `CloseReason.none` sends an empty payload. A reason that can't be sent is a defect: check
+   * reasons that come from outside with `CloseReason.make`. Messages that come before the peer's Close frame can still be
+   * received. A peer that doesn't answer ends it by the deadline, with a `ConnectionTimeout`. When the closing handshake
+   * was done already, whoever began it, the outcome is the same again. Interruption ends the waiting, not the closing.
+   */
+  readonly close: (reason?: CloseReason.CloseReason) => Effect.Effect<ConnectionClosed, WebSocketError>
+  /** Waits until the transport has ended, and tells what ended the connection. Never fails. */
+  readonly closed: Effect.Effect<WebSocketError>
+}
+
+/**
+ * What can be sent: a string as a text message, bytes as a binary message, a message as it is. Of a view on a buffer,
+ * whatever its element type, the bytes it covers are sent.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Sendable = string | ArrayBuffer | ArrayBufferView | Message
+
+/**
+ * How a server accepts.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface AcceptOptions extends ConnectionOptions.Input {
+  /** The subprotocols that are spoken here, the preferred one first: the first that the client offered is chosen. */
+  readonly subprotocols?: ReadonlyArray<string> | undefined
+  /** Fields for the 101, besides those of the upgrade. */
+  readonly headers?: Fields.Fields | undefined
+}
+
+/**
+ * How a client asks.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface HandshakeOptions extends ConnectionOptions.Input {
+  /** The subprotocols to offer, the preferred one first. */
+  readonly subprotocols?: ReadonlyArray<string> | undefined
+  /** Fields for the request, besides those of the upgrade. */
+  readonly headers?: Fields.Fields | undefined
+  /** The value of the `Origin` field; none by default, as for all who are not a browser. */
+  readonly origin?: string | undefined
+}
+
+/**
+ * How a client connects and asks.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConnectOptions extends HandshakeOptions {
+  /** The path of a unix socket to connect to, in place of the host and the port of the URL. */
+  readonly unixPath?: string | undefined
+}
+
+/**
+ * Accepts the upgrade: answers with the 101 and returns the connection.
+ *
+ * **Details**
+ *
+ * Fails when the peer has gone, or when the options can't be sent, before anything is written. Accepting an exchange twice
+ * is a defect.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2
+ * @since 0.1.0
+ * @category server
+ */
+export const accept = (
+  exchange: UpgradeExchange,
+  options: AcceptOptions = {}
+): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> => {
+  if (!(exchange instanceof Exchanges.Exchange)) return Effect.die(new Error("The exchange was not made by a server"))
+  return Handle.scoped(() =>
+    Effect.suspend(() =>
+      exchange.accept(responseOptions(exchange, options), ConnectionOptions.make(exchange.options, options))
+    )
+  )
+}
+
+/**
+ * Accepts the upgrade on a transport that nobody has read from: reads the request, checks it, and answers.
+ *
+ * **Details**
+ *
+ * The answer to a request that can't be accepted is written before the effect fails. The transport is ended in that case,
+ * and destroyed when the effect is interrupted. Bytes that were read before may be given as `leftover`; they are copied.
+ *
+ * @since 0.1.0
+ * @category server
+ */
+export const acceptTransport = (
+  transport: Transport,
+  options: AcceptOptions & { readonly leftover?: Uint8Array | undefined } = {}
+): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const engine = yield* Engine.make
+    const settings = ConnectionOptions.make(options)
+    const leftover = options.leftover === undefined ? undefined : new Uint8Array(options.leftover)
+    const opening = Exchanges.begin({ transport, request: undefined, leftover }, engine, settings)
+    const exchange = yield* Exchanges.open(opening, engine, settings)
+    return yield* accept(exchange, options).pipe(
+      Effect.tapError((error) => Effect.sync(() => exchange.refuse(error.answer ?? answers.internalError)))
+    )
+  })
+
+/**
+ * Fails with a refusal that the server then writes as it is.
+ *
+ * **Details**
+ *
+ * 403 without a body by default. Fields or a status that can't be written are answered with a 500 instead.
+ *
+ * @example
+ * import * as WebSocket from "@effect-ws/api/WebSocket"
+ *
+ * const unauthorized = WebSocket.reject({ status: 401, headers: { "WWW-Authenticate": "Bearer" }, body: "who are you?" })
+ *
+ * @since 0.1.0
+ * @category server
+ */
+export const reject = (
+  refusal: {
+    /** The status, 403 by default; not a 1xx. */
+    readonly status?: number | undefined
+    /** Fields, besides those about the connection and the length. */
+    readonly headers?: Fields.Fields | undefined
+    /** The body, as plain text unless a `Content-Type` says otherwise. */
+    readonly body?: string | Uint8Array | undefined
+  } = {}
+): Effect.Effect<never, HandshakeError> =>
+  Effect.suspend(() => {
+    const fields = Fields.toHeaders(refusal.headers)
+    const answer = answers.make(refusal.status ?? 403, fields, refusal.body ?? "")
+    return Effect.fail(new HandshakeError({ role: "server", reason: { _tag: "Reject" }, answer }))
+  })
+
+/**
+ * Does the opening handshake of a client on a transport that is already there.
+ *
+ * **Details**
+ *
+ * `host` goes into the `Host` field as it is, `target` is a path with an optional query. The transport is destroyed when
+ * the effect fails or is interrupted.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+ * @since 0.1.0
+ * @category client
+ */
+export const handshake = (
+  transport: Transport,
+  options: HandshakeOptions & { readonly host: string; readonly target?: string | undefined }
+): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
+  Effect.flatMap(Engine.make, (engine) =>
+    ClientHandshake.handshake(transport, engine, ConnectionOptions.make(options), {
+      host: options.host,
+      target: options.target,
+      subprotocols: options.subprotocols,
+      origin: options.origin,
+      fields: Fields.toHeaders(options.headers)
+    })
+  )
+
+/**
+ * Connects to a `ws:` or `wss:` URL: resolves, connects, agrees on TLS, and does the opening handshake, all within one
+ * deadline.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc6455#section-3
+ * @since 0.1.0
+ * @category client
+ */
+export const connect = (
+  url: string,
+  options?: ConnectOptions
+): Effect.Effect<WebSocket, HandshakeError, Scope.Scope | WebSocketClient> =>
+  Effect.flatMap(WebSocketClient, (client) => client.connect(url, options))
+
+/**
+ * Hands every message to a handler, one after the other, until the connection ends.
+ *
+ * **Details**
+ *
+ * The next message waits until the effect of the handler is done; what comes meanwhile is held up to the high-water mark,
+ * then reading pauses. A handler that returns nothing, or an `Exit`, costs no step of the fiber. Completes when the
+ * connection ended cleanly and fails otherwise, or as the handler does; the messages that were not handed out are still
+ * there then.
+ *
+ * @since 0.1.0
+ * @category operations
+ */
+export const run = <E = never, R = never>(
+  socket: WebSocket,
+  handler: (message: Message) => Effect.Effect<unknown, E, R> | void
+): Effect.Effect<void, WebSocketError | E, R> => Handle.run(socket, handler)
+
+const responseOptions = (exchange: Exchanges.Exchange, options: AcceptOptions) => ({
+  subprotocol: Exchanges.selectSubprotocol(exchange.request, options.subprotocols),
+  fields: Fields.toHeaders(options.headers)
+})

@@ -1,0 +1,104 @@
+/**
+ * The service that makes connections for `WebSocket.connect`.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as ConnectionOptions from "./ConnectionOptions.ts"
+import type { Connector, Endpoint } from "./Connector.ts"
+import * as Fields from "./Fields.ts"
+import type { HandshakeError } from "./HandshakeError.ts"
+import * as ClientHandshake from "./internal/clientHandshake.ts"
+import * as Engine from "./internal/Engine.ts"
+import * as Handle from "./internal/handle.ts"
+import * as WebSocketUrl from "./internal/webSocketUrl.ts"
+import type { Transport } from "./Transport.ts"
+import type { ConnectOptions, WebSocket } from "./WebSocket.ts"
+
+/**
+ * What the service does.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** Connects to a `ws:` or `wss:` URL; see `WebSocket.connect`. */
+  readonly connect: (url: string, options?: ConnectOptions) => Effect.Effect<WebSocket, HandshakeError, Scope.Scope>
+}
+
+/**
+ * The service: provided by `NodeWebSocketClient.layer`.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class WebSocketClient extends Context.Tag("@effect-ws/api/WebSocketClient")<WebSocketClient, Service>() {}
+
+/**
+ * Makes the service from what connects, with defaults for the options of each call.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (connector: Connector, defaults: ConnectOptions = {}): Service => ({
+  connect: (url, options) => Effect.suspend(() => connect(connector, url, merge(defaults, options ?? {})))
+})
+
+const connect = (
+  connector: Connector,
+  url: string,
+  options: ConnectOptions
+): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
+  Handle.scoped((restore) =>
+    Effect.gen(function* () {
+      const engine = yield* Engine.make
+      const settings = ConnectionOptions.make(options)
+      const location = yield* Either.mapLeft(WebSocketUrl.parse(url, options.unixPath), ClientHandshake.failure)
+      const deadline = engine.deadlines.now() + Duration.toMillis(settings.handshakeTimeout)
+      const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+      return yield* restore(openTransport(connector, location.endpoint, settings)).pipe(
+        Scope.extend(scope),
+        Effect.flatMap((transport) => {
+          const left = { ...settings, handshakeTimeout: Math.max(1, deadline - engine.deadlines.now()) }
+          return ClientHandshake.open(restore, transport, engine, left, ask(location, options))
+        }),
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+      )
+    })
+  )
+
+const openTransport = (
+  connector: Connector,
+  endpoint: Endpoint,
+  settings: ConnectionOptions.ConnectionOptions
+): Effect.Effect<Transport, HandshakeError, Scope.Scope> => {
+  const duration = Duration.decode(settings.handshakeTimeout)
+  return connector(endpoint).pipe(
+    Effect.mapError((error) => ClientHandshake.failure({ _tag: "Transport", error })),
+    Effect.timeoutFail({
+      duration,
+      onTimeout: () => ClientHandshake.failure({ _tag: "Timeout", phase: "connect", duration })
+    })
+  )
+}
+
+const ask = (location: WebSocketUrl.Location, options: ConnectOptions): ClientHandshake.Ask => ({
+  host: location.host,
+  target: location.target,
+  subprotocols: options.subprotocols,
+  origin: options.origin,
+  fields: Fields.toHeaders(options.headers)
+})
+
+// What a call gives wins over what the Layer gives; fields of both are sent, those of the call last.
+const merge = (defaults: ConnectOptions, options: ConnectOptions): ConnectOptions => ({
+  ...defaults,
+  ...options,
+  headers: [...Fields.toHeaders(defaults.headers), ...Fields.toHeaders(options.headers)]
+})

@@ -1,0 +1,120 @@
+/**
+ * All deadlines on one Clock behind one fiber, which sleeps until the earliest and exists only while there is one.
+ *
+ * A deadline fires up to `granularity` later than asked for, never earlier: those that lie close together share a wake-up.
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+
+export interface Deadline {
+  readonly at: number
+  readonly expired: () => void
+  cancelled: boolean
+}
+
+/** The deadlines on the Clock in force: all who share the Clock share them. */
+export const current: Effect.Effect<Deadlines> = Effect.map(Effect.clock, (clock) => {
+  const existing = byClock.get(clock)
+  if (existing !== undefined) return existing
+  const deadlines = new Deadlines(clock)
+  byClock.set(clock, deadlines)
+  return deadlines
+})
+
+export class Deadlines {
+  private readonly clock: Clock.Clock
+  // Sorted, the earliest first.
+  private readonly waiting: Array<Deadline> = []
+  private live = 0
+  private sleeper: Fiber.RuntimeFiber<void> | undefined = undefined
+  private wakesAt = Infinity
+
+  constructor(clock: Clock.Clock) {
+    this.clock = clock
+  }
+
+  /** The time in milliseconds on a clock that doesn't jump. */
+  now(): number {
+    return Number(this.clock.unsafeCurrentTimeNanos()) / 1_000_000
+  }
+
+  /** Calls `expired` in `millis` milliseconds, unless it is cancelled before. */
+  after(millis: number, expired: () => void): Deadline {
+    const deadline: Deadline = { at: this.now() + millis, expired, cancelled: false }
+    this.insert(deadline)
+    this.live++
+    if (deadline.at < this.wakesAt) this.sleepAgain()
+    return deadline
+  }
+
+  cancel(deadline: Deadline | undefined): void {
+    if (deadline === undefined || deadline.cancelled) return
+    deadline.cancelled = true
+    this.live--
+    if (this.live === 0) this.stop()
+    else if (this.waiting.length > 2 * this.live + sweepFrom) this.sweep()
+  }
+
+  private insert(deadline: Deadline): void {
+    let low = 0
+    let high = this.waiting.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.waiting[middle]!.at > deadline.at) high = middle
+      else low = middle + 1
+    }
+    this.waiting.splice(low, 0, deadline)
+  }
+
+  private sweep(): void {
+    const kept = this.waiting.filter((deadline) => !deadline.cancelled)
+    this.waiting.length = 0
+    this.waiting.push(...kept)
+  }
+
+  private stop(): void {
+    this.waiting.length = 0
+    this.wakesAt = Infinity
+    this.interruptSleeper()
+  }
+
+  private sleepAgain(): void {
+    this.interruptSleeper()
+    this.wakesAt = this.waiting[0]!.at
+    this.sleeper = Effect.runFork(Effect.withClock(this.sleep, this.clock))
+  }
+
+  private interruptSleeper(): void {
+    this.sleeper?.unsafeInterruptAsFork(FiberId.none)
+    this.sleeper = undefined
+  }
+
+  private readonly sleep: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.sleep(Math.max(0, this.wakesAt - this.now()) + granularity)
+  ).pipe(Effect.andThen(Effect.sync(() => this.fire())))
+
+  private fire(): void {
+    this.sleeper = undefined
+    this.wakesAt = Infinity
+    const now = this.now()
+    const due = this.waiting.findIndex((deadline) => deadline.at > now)
+    const expired = this.waiting.splice(0, due === -1 ? this.waiting.length : due)
+    for (const deadline of expired) this.expire(deadline)
+    if (this.live > 0 && this.sleeper === undefined) this.sleepAgain()
+  }
+
+  private expire(deadline: Deadline): void {
+    if (deadline.cancelled) return
+    deadline.cancelled = true
+    this.live--
+    deadline.expired()
+  }
+}
+
+/** In milliseconds: what a deadline may be late, so that thousands of them cost a few wake-ups a second. */
+const granularity = 20
+const sweepFrom = 64
+
+const byClock = new WeakMap<Clock.Clock, Deadlines>()

@@ -1,0 +1,151 @@
+/**
+ * The face of a connection: what the application holds.
+ */
+import * as CloseReason from "@effect-ws/core/CloseReason"
+import type { Message } from "@effect-ws/core/Message"
+import type { Role } from "@effect-ws/core/Role"
+import type { UpgradeRequest } from "@effect-ws/core/UpgradeRequest"
+import type { UpgradeResponse } from "@effect-ws/core/UpgradeResponse"
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ConnectionClosed } from "../ConnectionClosed.ts"
+import type { HandshakeError } from "../HandshakeError.ts"
+import type { SendRejected } from "../SendRejected.ts"
+import type { TransportInfo } from "../Transport.ts"
+import type { Sendable, WebSocket } from "../WebSocket.ts"
+import type { WebSocketError } from "../WebSocketError.ts"
+import type { Connection } from "./Connection.ts"
+import type { Data } from "./Outbox.ts"
+
+/** What the two sides said in the opening handshake. */
+interface Heads {
+  readonly request: UpgradeRequest
+  readonly response: UpgradeResponse
+}
+
+class Handle implements WebSocket {
+  readonly role: Role
+  readonly request: UpgradeRequest
+  readonly response: UpgradeResponse
+  readonly subprotocol: string | undefined
+  readonly info: TransportInfo
+  readonly connection: Connection
+
+  constructor(connection: Connection, { request, response }: Heads) {
+    this.connection = connection
+    this.role = connection.role
+    this.request = request
+    this.response = response
+    this.subprotocol = response.subprotocol
+    this.info = connection.transport.info
+  }
+
+  get receive(): Effect.Effect<Message, WebSocketError> {
+    return this.connection.inbox.receive
+  }
+
+  get messages(): Stream.Stream<Message, WebSocketError> {
+    const { inbox } = this.connection
+    return Stream.repeatEffectChunkOption(
+      Effect.matchCauseEffect(inbox.ready, {
+        onFailure: (cause) =>
+          Effect.failCause(Cause.map(cause, (error) => (isClean(error) ? Option.none() : Option.some(error)))),
+        onSuccess: () => Effect.sync(() => Chunk.unsafeFromArray(inbox.pollAll()))
+      })
+    )
+  }
+
+  send(data: Sendable): Effect.Effect<void, WebSocketError | SendRejected> {
+    return this.connection.send(toData(data))
+  }
+
+  ping(payload?: Uint8Array): Effect.Effect<Duration.Duration, WebSocketError | SendRejected> {
+    return this.connection.ping(payload)
+  }
+
+  pong(payload?: Uint8Array): Effect.Effect<void, WebSocketError | SendRejected> {
+    return this.connection.pong(payload ?? empty)
+  }
+
+  close(reason: CloseReason.CloseReason = CloseReason.normal): Effect.Effect<ConnectionClosed, WebSocketError> {
+    return Effect.suspend(() => {
+      const fault = CloseReason.validate(reason)
+      if (fault !== undefined) return Exit.die(new RangeError(fault.message))
+      this.connection.beginClose(reason)
+      return Effect.flatMap(this.connection.awaitEnd, (end) =>
+        end._tag === "ConnectionClosed" && end.received !== undefined ? Exit.succeed(end) : Exit.fail(end)
+      )
+    })
+  }
+
+  get closed(): Effect.Effect<WebSocketError> {
+    return this.connection.awaitEnd
+  }
+}
+
+/** A connection that has just been made. */
+export interface Opened extends Heads {
+  readonly connection: Connection
+}
+
+/** Makes an effect interruptible again, inside a region that is not. */
+export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/**
+ * Makes the connection a resource of the scope. What waits for the peer is wrapped in `restore`, so that it can be
+ * interrupted; releasing is a closing handshake with a deadline.
+ */
+export const scoped = (
+  open: (restore: Restore) => Effect.Effect<Opened, HandshakeError, Scope.Scope>
+): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(open(restore), (opened) =>
+      Effect.as(
+        Effect.addFinalizer((exit) => opened.connection.release(releaseReason(exit))),
+        new Handle(opened.connection, opened)
+      )
+    )
+  )
+
+export const run = <E, R>(
+  socket: WebSocket,
+  handler: (message: Message) => Effect.Effect<unknown, E, R> | void
+): Effect.Effect<void, WebSocketError | E, R> => {
+  if (!(socket instanceof Handle)) return Effect.die(new Error("The WebSocket was not made by this library"))
+  const { connection } = socket
+  const { inbox } = connection
+  const step = (): Effect.Effect<unknown, WebSocketError | E, R> => {
+    const message = inbox.poll()
+    return message === undefined ? inbox.ready : (handler(message) ?? Exit.void)
+  }
+  const loop = Effect.whileLoop({ while: () => true, body: step, step: ignore })
+  return Effect.catchAll(loop, (error) =>
+    connection.failure !== undefined && error === connection.failure && isClean(connection.failure)
+      ? Exit.void
+      : Exit.fail(error)
+  )
+}
+
+const isClean = (error: WebSocketError): boolean => error._tag === "ConnectionClosed" && error.clean
+
+const releaseReason = (exit: Exit.Exit<unknown, unknown>): CloseReason.CloseReason => {
+  if (Exit.isSuccess(exit)) return CloseReason.normal
+  return Cause.isInterruptedOnly(exit.cause) ? goingAway : internalError
+}
+
+const toData = (data: Sendable): Data => {
+  if (typeof data === "string" || data instanceof Uint8Array || "_tag" in data) return data
+  if (data instanceof ArrayBuffer) return new Uint8Array(data)
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+}
+
+const ignore = (): void => {}
+const empty = new Uint8Array(0)
+const goingAway: CloseReason.CloseReason = { code: 1001, reason: "" }
+const internalError: CloseReason.CloseReason = { code: 1011, reason: "" }
