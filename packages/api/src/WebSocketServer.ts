@@ -4,9 +4,10 @@
  * @since 0.1.0
  */
 import type { Address } from "@effect/platform/SocketServer"
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as ConnectionOptions from "./ConnectionOptions.ts"
@@ -14,6 +15,7 @@ import * as Engine from "./internal/Engine.ts"
 import { Serving } from "./internal/Serving.ts"
 import type { Listener } from "./Listener.ts"
 import type { UpgradeExchange } from "./UpgradeExchange.ts"
+import { isWebSocketError } from "./WebSocketError.ts"
 
 /**
  * What the service does.
@@ -39,8 +41,9 @@ export interface Service {
  */
 export interface RunOptions {
   /**
-   * Is told the cause when a handler fails or ends without an answer, in place of an error in the log. The peer has got its
-   * answer, a 500 or a Close frame with 1011. A `reject`, a clean end and an interruption are no failures.
+   * Is told the cause when a handler fails or ends without an answer, in place of the log. The peer has got its answer, a
+   * 500 or a Close frame with 1011. A `reject`, a clean end and an interruption are no failures. The log has an error, but
+   * only a line for debugging where the handler let pass what ended its connection.
    */
   readonly onError?: ((cause: Cause.Cause<unknown>) => Effect.Effect<void>) | undefined
 }
@@ -129,5 +132,8 @@ const serve =
       })
     )
 
+// That a peer went away, or broke the protocol, is its own doing and nothing to wake an operator for.
 const logError = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-  Effect.logError("The handler of a WebSocket failed", cause)
+  Option.exists(Cause.failureOption(cause), isWebSocketError)
+    ? Effect.logDebug("A WebSocket ended", cause)
+    : Effect.logError("The handler of a WebSocket failed", cause)

@@ -35,9 +35,9 @@ export const fromNonce = (nonce: Uint8Array): string => {
  */
 export const isValid = (key: string): boolean => {
   if (key.length !== 24 || !key.endsWith("==")) return false
-  for (let i = 0; i < 21; i++) if (Base64.sextet(key.charAt(i)) < 0) return false
+  for (let i = 0; i < 22; i++) if (Base64.sextet(key.charAt(i)) < 0) return false
   // 16 bytes are 128 bits, 22 characters carry 132: the last four must be zero, or two keys would mean the same bytes.
-  return Base64.sextet(key.charAt(21)) >= 0 && (Base64.sextet(key.charAt(21)) & 15) === 0
+  return (Base64.sextet(key.charAt(21)) & 15) === 0
 }
 
 /**

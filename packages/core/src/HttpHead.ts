@@ -83,7 +83,7 @@ export interface NeedMore {
 export interface Decoded<Head> {
   /** The discriminant. */
   readonly _tag: "Decoded"
-  /** The head. */
+  /** The head. Its strings may share one text of the size of the whole head. */
   readonly head: Head
   /** The bytes of the last chunk that follow the head: a copy, which nobody else holds. */
   readonly leftover: Uint8Array

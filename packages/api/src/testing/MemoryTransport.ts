@@ -226,7 +226,7 @@ class Recorder {
   }
 
   private wake(): void {
-    for (const check of [...this.waiting]) check()
+    for (const check of this.waiting) check()
   }
 
   private describeLack(what: string): string {

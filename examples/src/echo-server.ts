@@ -1,0 +1,32 @@
+/**
+ * Sends every message back: text as text, bytes as bytes.
+ *
+ * Usage: npm run -s echo-server -- [--host HOST] [--port PORT]
+ */
+import { formatAddress } from "@effect-ws/api/TransportError"
+import * as WebSocket from "@effect-ws/api/WebSocket"
+import * as WebSocketServer from "@effect-ws/api/WebSocketServer"
+import * as NodeWebSocketServer from "@effect-ws/platform-node/NodeWebSocketServer"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { parseArgs } from "node:util"
+
+const { values } = parseArgs({
+  options: { host: { type: "string", default: "127.0.0.1" }, port: { type: "string", default: "0" } }
+})
+
+const program = Effect.gen(function* () {
+  yield* Console.log(`listening on ws://${formatAddress(yield* WebSocketServer.address)}`)
+  yield* WebSocketServer.run((exchange) =>
+    Effect.gen(function* () {
+      const socket = yield* WebSocket.accept(exchange)
+      yield* WebSocket.run(socket, (message) => socket.send(message))
+    })
+  )
+})
+
+program.pipe(
+  Effect.provide(NodeWebSocketServer.layer({ host: values.host, port: Number(values.port) })),
+  NodeRuntime.runMain
+)

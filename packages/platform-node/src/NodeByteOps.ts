@@ -1,0 +1,45 @@
+/**
+ * The work on bytes that Node does faster than plain JavaScript: UTF-8 by simdutf, memory without zeroing.
+ *
+ * Everything behaves as in `ByteOps.portable`, whatever kind of `Uint8Array` is given.
+ *
+ * @since 0.1.0
+ */
+import { type ByteOps, mask } from "@effect-ws/core/ByteOps"
+import * as NodeBuffer from "node:buffer"
+
+/**
+ * The functions of Node for the codec of a connection.
+ *
+ * **Details**
+ *
+ * Memory is a `Buffer` that wasn't zeroed, which may be a part of Node's own pool. The codec writes every byte before it
+ * hands one out.
+ *
+ * @since 0.1.0
+ * @category instances
+ */
+export const nodeByteOps: ByteOps = {
+  allocate: (size) => NodeBuffer.Buffer.allocUnsafe(size),
+  mask,
+  isUtf8: (bytes, start, end) =>
+    NodeBuffer.isUtf8(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)),
+  decodeText: (bytes) =>
+    bytes.length >= asciiPaysFrom && NodeBuffer.isAscii(bytes)
+      ? methods.latin1Slice.call(bytes, 0, bytes.length)
+      : methods.utf8Slice.call(bytes, 0, bytes.length),
+  textByteLength: (text) => NodeBuffer.Buffer.byteLength(text, "utf8"),
+  writeText: (text, target, offset) => methods.utf8Write.call(target, text, offset, target.length - offset)
+}
+
+/** What `toString` and `write` of a Buffer are made of. They take any Uint8Array, and save the choice of an encoding. */
+interface Methods {
+  readonly latin1Slice: (this: Uint8Array, start: number, end: number) => string
+  readonly utf8Slice: (this: Uint8Array, start: number, end: number) => string
+  readonly utf8Write: (this: Uint8Array, text: string, offset: number, length: number) => number
+}
+
+const methods = NodeBuffer.Buffer.prototype as unknown as Methods
+
+// Below this many bytes the look for ASCII costs more than it saves, as measured on Node 20.
+const asciiPaysFrom = 1024

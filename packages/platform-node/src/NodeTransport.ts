@@ -1,0 +1,249 @@
+/**
+ * A transport over a stream of Node: a TCP or unix socket, a TLS socket, or any other Duplex of bytes.
+ *
+ * It adds no queue of its own: bytes wait in the stream, and its marks are the stream's. It reads nothing before it is
+ * started, and survives a reset at any time.
+ *
+ * @since 0.1.0
+ */
+import type { TlsInfo, Transport, TransportInfo, TransportSink } from "@effect-ws/api/Transport"
+import { formatAddress, type TransportError } from "@effect-ws/api/TransportError"
+import type { Address } from "@effect/platform/SocketServer"
+import * as Net from "node:net"
+import type { Duplex } from "node:stream"
+import * as Tls from "node:tls"
+import { fromStream } from "./internal/transportErrors.ts"
+
+/**
+ * Says what the stream doesn't know about itself.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Replaces what the socket says. A unix socket knows no path, for instance, and another Duplex knows nothing. */
+  readonly info?: Partial<TransportInfo> | undefined
+  /** The address that errors name. By default the peer's. */
+  readonly address?: string | undefined
+}
+
+/**
+ * Makes a transport of a stream, which belongs to the transport from then on.
+ *
+ * **Details**
+ *
+ * The chunks that a sink is given are the `Buffer`s that the stream read, without a copy; a `Buffer` is a `Uint8Array`.
+ * Several chunks of one `write` go out in one system call. Nagle's algorithm is switched off on a socket. The
+ * stream's own writable high-water mark decides when `write` returns `false`, its readable one how much is read ahead
+ * while paused.
+ *
+ * The stream is made half-open (`allowHalfOpen`), whatever it was made as: the peer's end doesn't end our half. A socket
+ * that has emitted `"end"` before can't be made so any more; what is written to it is dropped.
+ *
+ * **Gotchas**
+ *
+ * Nobody else may read from the stream, and nobody may have set an encoding. It has to emit `"close"`, as every stream
+ * does that wasn't made with `emitClose: false`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (duplex: Duplex, options: Options = {}): Transport => new DuplexTransport(duplex, options)
+
+class DuplexTransport implements Transport {
+  readonly info: TransportInfo
+  private readonly duplex: Duplex
+  private readonly address: string | undefined
+  private sink: TransportSink | undefined
+  private error: TransportError | undefined
+  private isPaused = false
+  private isStarted = false
+  private hasEnded = false
+  private isOver = false
+  private wasToldEnd = false
+  private wasToldClosed = false
+  private owesDrained = false
+  /** A call into the stream is under way: what the stream tells during it is told later. */
+  private isCalling = false
+  private later: Array<() => void> = []
+
+  constructor(duplex: Duplex, options: Options) {
+    this.duplex = duplex
+    this.info = { ...infoOf(duplex), ...options.info }
+    this.address = options.address ?? addressOf(this.info)
+    this.hasEnded = duplex.readableEnded
+    if (duplex.closed) {
+      this.isOver = true
+      this.fail(duplex.errored)
+    } else {
+      this.prepare(duplex)
+    }
+  }
+
+  private prepare(duplex: Duplex): void {
+    duplex.allowHalfOpen = true
+    if (duplex.readableFlowing === true) duplex.pause()
+    if (duplex instanceof Net.Socket) duplex.setNoDelay(true)
+    duplex.on("error", this.onError)
+    duplex.on("end", this.onEnd)
+    duplex.on("drain", this.onDrain)
+    duplex.on("close", this.onClose)
+  }
+
+  get writable(): number {
+    return this.duplex.writableLength
+  }
+
+  start(sink: TransportSink): void {
+    this.sink = sink
+    this.wasToldEnd = false
+    this.wasToldClosed = false
+    if (this.hasEnded || this.isOver) process.nextTick(this.tellEnds)
+    if (this.owesDrained && !this.duplex.writableNeedDrain) process.nextTick(this.onDrain)
+    if (this.isStarted || this.isOver) return
+    this.isStarted = true
+    // Else the listener alone would make the stream flow.
+    if (this.isPaused) this.duplex.pause()
+    this.duplex.on("data", this.onData)
+    if (!this.isPaused) this.call(() => this.duplex.resume())
+  }
+
+  write(chunks: ReadonlyArray<Uint8Array>): boolean {
+    if (this.isOver || !this.duplex.writable) return true
+    this.isCalling = true
+    const hasRoom = chunks.length === 1 ? this.duplex.write(chunks[0]) : this.writeAll(chunks)
+    this.isCalling = false
+    if (!hasRoom) this.owesDrained = true
+    return hasRoom
+  }
+
+  pause(): void {
+    this.isPaused = true
+    if (this.isStarted) this.duplex.pause()
+  }
+
+  resume(): void {
+    this.isPaused = false
+    if (this.isStarted) this.call(() => this.duplex.resume())
+  }
+
+  end(): void {
+    if (this.isOver || this.duplex.writableEnded) return
+    this.call(() => this.duplex.end())
+    // A stream that is ending doesn't emit "drain" any more.
+    if (this.owesDrained) this.duplex.once("finish", this.onDrain)
+  }
+
+  destroy(): void {
+    this.call(() => this.duplex.destroy())
+  }
+
+  private writeAll(chunks: ReadonlyArray<Uint8Array>): boolean {
+    const { duplex } = this
+    let hasRoom = true
+    duplex.cork()
+    for (let i = 0; i < chunks.length; i++) hasRoom = duplex.write(chunks[i])
+    duplex.uncork()
+    return hasRoom
+  }
+
+  private readonly onData = (chunk: Uint8Array): void => {
+    if (this.mustWait()) this.tellLater(() => this.sink!.chunk(chunk))
+    else this.sink!.chunk(chunk)
+  }
+
+  private readonly onEnd = (): void => {
+    this.hasEnded = true
+    this.tellEnds()
+  }
+
+  private readonly onDrain = (): void => {
+    if (this.mustWait()) return this.tellLater(this.onDrain)
+    if (!this.owesDrained || this.sink === undefined) return
+    this.owesDrained = false
+    this.sink.drained()
+  }
+
+  private readonly onError = (cause: unknown): void => {
+    this.fail(cause)
+    this.duplex.destroy()
+  }
+
+  private readonly onClose = (): void => {
+    this.isOver = true
+    this.owesDrained = false
+    this.duplex.off("error", this.onError)
+    this.duplex.off("end", this.onEnd)
+    this.duplex.off("drain", this.onDrain)
+    this.duplex.off("finish", this.onDrain)
+    this.duplex.off("close", this.onClose)
+    this.duplex.off("data", this.onData)
+    this.tellEnds()
+  }
+
+  private fail(cause: unknown): void {
+    if (cause !== null && cause !== undefined) this.error ??= fromStream(cause, this.address)
+  }
+
+  /** Tells the end of one half or both, once to each sink; a callback may hand delivery over to the next. */
+  private readonly tellEnds = (): void => {
+    if (this.mustWait()) return this.tellLater(this.tellEnds)
+    const sink = this.sink
+    if (sink === undefined) return
+    if (this.hasEnded && !this.wasToldEnd) {
+      this.wasToldEnd = true
+      sink.end()
+    }
+    if (this.isOver && !this.wasToldClosed && this.sink === sink) {
+      this.wasToldClosed = true
+      sink.closed(this.error)
+    }
+  }
+
+  private call(use: () => void): void {
+    this.isCalling = true
+    use()
+    this.isCalling = false
+  }
+
+  private mustWait(): boolean {
+    return this.isCalling || this.later.length > 0
+  }
+
+  /** Some streams answer inside the call, a PassThrough for instance: that is kept, in order, for the next turn. */
+  private tellLater(event: () => void): void {
+    if (this.later.push(event) === 1) process.nextTick(() => this.tellNow())
+  }
+
+  private tellNow(): void {
+    const events = this.later
+    this.later = []
+    for (const event of events) event()
+  }
+}
+
+const addressOf = ({ remoteAddress }: TransportInfo): string | undefined =>
+  remoteAddress === undefined ? undefined : formatAddress(remoteAddress)
+
+const infoOf = (duplex: Duplex): TransportInfo => ({
+  localAddress: duplex instanceof Net.Socket ? tcpAddress(duplex.localAddress, duplex.localPort) : undefined,
+  remoteAddress: duplex instanceof Net.Socket ? tcpAddress(duplex.remoteAddress, duplex.remotePort) : undefined,
+  tls: duplex instanceof Tls.TLSSocket ? tlsInfo(duplex) : undefined
+})
+
+const tcpAddress = (hostname: string | undefined, port: number | undefined): Address | undefined =>
+  hostname === undefined || port === undefined
+    ? undefined
+    : { _tag: "TcpAddress", hostname: hostname.replace(mappedPrefix, ""), port }
+
+const tlsInfo = (socket: Tls.TLSSocket): TlsInfo => ({
+  protocol: socket.getProtocol() ?? undefined,
+  // Before the handshake is over there is no cipher, whatever the types say.
+  cipher: (socket.getCipher() as Tls.CipherNameAndProtocol | undefined)?.name,
+  serverName: (socket as { readonly servername?: string | false | null }).servername || undefined,
+  alpnProtocol: socket.alpnProtocol || undefined,
+  authorized: socket.authorized
+})
+
+// What a socket that listens on IPv6 and IPv4 at once puts before an IPv4 address: the same peer, under one name.
+const mappedPrefix = /^::ffff:(?=\d+\.)/

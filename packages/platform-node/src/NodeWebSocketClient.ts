@@ -1,0 +1,56 @@
+/**
+ * Layers that provide `WebSocketClient` on Node: TCP, TLS and unix sockets.
+ *
+ * @since 0.1.0
+ */
+import { ByteOps } from "@effect-ws/api/ByteOps"
+import type { ConnectOptions } from "@effect-ws/api/WebSocket"
+import * as WebSocketClient from "@effect-ws/api/WebSocketClient"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as nodeConnector from "./internal/nodeConnector.ts"
+import { nodeByteOps } from "./NodeByteOps.ts"
+
+/**
+ * Says how to connect, and what every connection has in common; `connect` may say otherwise for each.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends nodeConnector.NodeConnectorOptions, ConnectOptions {}
+
+/**
+ * Makes the service.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): WebSocketClient.Service => {
+  const client = WebSocketClient.make(nodeConnector.make(options), options)
+  return { connect: (url, more) => Effect.provideService(client.connect(url, more), ByteOps, nodeByteOps) }
+}
+
+/**
+ * Provides the service as it is by default: `wss:` checks the certificate and the host name, all addresses of a host are
+ * tried (RFC 8305), and nothing is taken from the environment.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<WebSocketClient.WebSocketClient> = Layer.sync(WebSocketClient.WebSocketClient, () =>
+  make()
+)
+
+/**
+ * Provides the service with options: TLS material, the local address, fields for every request, limits.
+ *
+ * @example
+ * import * as NodeWebSocketClient from "@effect-ws/platform-node/NodeWebSocketClient"
+ *
+ * const client = NodeWebSocketClient.layerWith({ headers: { Authorization: "Bearer ..." }, maxMessageSize: 1024 })
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerWith = (options: Options): Layer.Layer<WebSocketClient.WebSocketClient> =>
+  Layer.sync(WebSocketClient.WebSocketClient, () => make(options))

@@ -1,0 +1,6 @@
+// Generated from the modules of this folder by `npm run codegen`. Do not edit.
+
+export * as NodeByteOps from "./NodeByteOps.ts"
+export * as NodeTransport from "./NodeTransport.ts"
+export * as NodeWebSocketClient from "./NodeWebSocketClient.ts"
+export * as NodeWebSocketServer from "./NodeWebSocketServer.ts"
