@@ -121,14 +121,14 @@ const openAttempt = (options: NodeConnectorOptions, endpoint: Endpoint): Effect.
   })
 
 const openTcp = (options: NodeConnectorOptions, endpoint: Endpoint): Net.Socket =>
-  Net.connect({ ...target(options, endpoint) })
+  Net.connect(target(options, endpoint))
 
 const openTls = (options: NodeConnectorOptions, endpoint: Endpoint): Net.Socket =>
   Tls.connect({
     ALPNProtocols: ["http/1.1"],
     ...(Net.isIP(endpoint.hostname) === 0 ? { servername: endpoint.hostname } : {}),
     ...options.tls,
-    rejectUnauthorized: false,
+    rejectUnauthorized: options.tls?.rejectUnauthorized ?? true,
     ...target(options, endpoint)
   })
 

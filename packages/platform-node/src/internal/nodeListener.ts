@@ -70,7 +70,7 @@ class OpenServer {
     this.server = server
     this.queue = new IncomingQueue(options.backlog ?? defaultBacklog)
     this.localAddress = options.path === undefined ? undefined : { _tag: "UnixAddress", path: options.path }
-    // A lookup of the host that was under way when the server was closed makes it listen all the same.
+    // In older versions of Node a lookup of the host that was under way makes a closed server listen all the same.
     server.on("listening", () => this.isStopped && server.close())
     // After it began to listen only accepting can fail, for want of file descriptors; it goes on once there are some.
     server.on("error", (error) => server.listening && report("The server could not accept a connection", error))
