@@ -7,7 +7,9 @@
  * @since 0.1.0
  */
 import * as CloseReason from "@effect-ws/core/CloseReason"
+import * as HandshakeFault from "@effect-ws/core/HandshakeFault"
 import type { Message } from "@effect-ws/core/Message"
+import * as Origin from "@effect-ws/core/Origin"
 import type { Role } from "@effect-ws/core/Role"
 import type { UpgradeRequest } from "@effect-ws/core/UpgradeRequest"
 import type { UpgradeResponse } from "@effect-ws/core/UpgradeResponse"
@@ -121,9 +123,27 @@ export type Sendable = string | ArrayBuffer | ArrayBufferView | Message
 export interface AcceptOptions extends ConnectionOptions.Input {
   /** The subprotocols that are spoken here, the preferred one first: the first that the client offered is chosen. */
   readonly subprotocols?: ReadonlyArray<string> | undefined
+  /**
+   * Which web pages may connect. `"same"` by default: a request with an `Origin` must come from a page of this very host and
+   * port, else any site could use a visitor's cookies. An allow-list names origins exactly, as `"https://example.com"`; a
+   * function decides by itself; `"any"` checks nothing. Requests without `Origin` are not from pages and always pass.
+   */
+  readonly origin?: OriginPolicy | undefined
   /** Fields for the 101, besides those of the upgrade. */
   readonly headers?: Fields.Fields | undefined
 }
+
+/**
+ * Which origins a server takes: those of its own host, any, those in a list, or those that a function approves of.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type OriginPolicy =
+  | "same"
+  | "any"
+  | ReadonlyArray<string>
+  | ((origin: string, request: UpgradeRequest) => boolean)
 
 /**
  * How a client asks.
@@ -156,8 +176,8 @@ export interface ConnectOptions extends HandshakeOptions {
  *
  * **Details**
  *
- * Fails when the peer has gone, or when the options can't be sent, before anything is written. Accepting an exchange twice
- * is a defect.
+ * Fails when the origin is not allowed, when the peer has gone, or when the options can't be sent, before anything is
+ * written. Accepting an exchange twice is a defect.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2
  * @since 0.1.0
@@ -170,7 +190,11 @@ export const accept = (
   if (!(exchange instanceof Exchanges.Exchange)) return Effect.die(new Error("The exchange was not made by a server"))
   return Handle.scoped(() =>
     Effect.suspend(() =>
-      exchange.accept(responseOptions(exchange, options), ConnectionOptions.make(exchange.options, options))
+      exchange.accept(
+        responseOptions(exchange, options),
+        ConnectionOptions.make(exchange.options, options),
+        originCheck(exchange.request, options.origin ?? "same")
+      )
     )
   )
 }
@@ -285,10 +309,26 @@ export const connect = (
  * @since 0.1.0
  * @category operations
  */
-export const run = <E = never, R = never>(
+export const run = <Handled extends Effect.Effect<unknown, unknown, unknown> | void>(
   socket: WebSocket,
-  handler: (message: Message) => Effect.Effect<unknown, E, R> | void
-): Effect.Effect<void, WebSocketError | E, R> => Handle.run(socket, handler)
+  handler: (message: Message) => Handled
+): Effect.Effect<
+  void,
+  WebSocketError | (Handled extends Effect.Effect<infer _A, infer E, infer _R> ? E : never),
+  Handled extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
+> => Handle.run(socket, handler)
+
+const originCheck = (request: UpgradeRequest, policy: OriginPolicy): HandshakeFault.Of<"ForbiddenOrigin"> | undefined => {
+  const { host, origin } = request
+  if (origin === undefined || allows(policy, origin, request)) return undefined
+  return HandshakeFault.make("ForbiddenOrigin", { origin, host })
+}
+
+const allows = (policy: OriginPolicy, origin: string, request: UpgradeRequest): boolean => {
+  if (policy === "any") return true
+  if (policy === "same") return Origin.isSame(origin, request.host)
+  return typeof policy === "function" ? policy(origin, request) : policy.includes(origin)
+}
 
 const responseOptions = (exchange: Exchanges.Exchange, options: AcceptOptions) => ({
   subprotocol: Exchanges.selectSubprotocol(exchange.request, options.subprotocols),

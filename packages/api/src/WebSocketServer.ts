@@ -27,10 +27,10 @@ export interface Service {
   /** Where it listens. */
   readonly address: Address
   /** Serves until it is interrupted; see the function `run`. */
-  readonly run: <E, R>(
-    handler: (exchange: UpgradeExchange) => Effect.Effect<unknown, E, R>,
+  readonly run: <Handled extends Effect.Effect<unknown, unknown, unknown>>(
+    handler: (exchange: UpgradeExchange) => Handled,
     options?: RunOptions
-  ) => Effect.Effect<never, never, Exclude<R, Scope.Scope>>
+  ) => Effect.Effect<never, never, Exclude<Effect.Effect.Context<Handled>, Scope.Scope>>
 }
 
 /**
@@ -98,10 +98,10 @@ export const make = (
  * @since 0.1.0
  * @category operations
  */
-export const run = <E, R>(
-  handler: (exchange: UpgradeExchange) => Effect.Effect<unknown, E, R>,
+export const run = <Handled extends Effect.Effect<unknown, unknown, unknown>>(
+  handler: (exchange: UpgradeExchange) => Handled,
   options?: RunOptions
-): Effect.Effect<never, never, WebSocketServer | Exclude<R, Scope.Scope>> =>
+): Effect.Effect<never, never, WebSocketServer | Exclude<Effect.Effect.Context<Handled>, Scope.Scope>> =>
   Effect.flatMap(WebSocketServer, (server) => server.run(handler, options))
 
 /**
@@ -117,12 +117,16 @@ export const address: Effect.Effect<Address, never, WebSocketServer> = Effect.ma
 
 const serve =
   (listener: Listener, engine: Engine.Engine, settings: ConnectionOptions.ConnectionOptions): Service["run"] =>
-  <E, R>(handler: (exchange: UpgradeExchange) => Effect.Effect<unknown, E, R>, options: RunOptions = {}) =>
-    Effect.runtime<Exclude<R, Scope.Scope>>().pipe(
+  <Handled extends Effect.Effect<unknown, unknown, unknown>>(
+    handler: (exchange: UpgradeExchange) => Handled,
+    options: RunOptions = {}
+  ) =>
+    Effect.runtime<Exclude<Effect.Effect.Context<Handled>, Scope.Scope>>().pipe(
       Effect.flatMap((runtime) => {
         const onError = options.onError ?? logError
         const fork = Runtime.runFork(runtime)
-        const handle = (exchange: UpgradeExchange) => Effect.scoped(handler(exchange))
+        const handle = (exchange: UpgradeExchange) =>
+          Effect.scoped(handler(exchange) as Effect.Effect<unknown, unknown, Effect.Effect.Context<Handled>>)
         const serving = new Serving(engine, settings, fork, handle, onError)
         return Effect.acquireUseRelease(
           Effect.sync(() => listener.start(serving.admit)),

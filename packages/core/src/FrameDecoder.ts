@@ -97,10 +97,10 @@ export class FrameDecoder {
     this.offset = 0
   }
 
-  /** Lets go of the chunk: the rest of it is not looked at. */
+  /** Lets go of the chunk, whose rest is not looked at: an idle or ended connection holds no memory of the last one. */
   stop(): void {
     this.chunk = empty
-    this.offset = this.remaining = this.carried = 0
+    this.offset = 0
   }
 
   /** Moves on to the next piece. */
@@ -230,10 +230,8 @@ export class FrameDecoder {
     return false
   }
 
-  // Lets go of the chunk, so that an idle connection holds no memory of the last one.
   private done(): Step {
-    this.chunk = empty
-    this.offset = 0
+    this.stop()
     return NeedMore
   }
 }

@@ -104,6 +104,8 @@ export interface RequestFaults {
   readonly UnsupportedVersion: { readonly requested: string }
   /** The offered subprotocols are no list of tokens, are none at all, or name one twice. */
   readonly InvalidSubprotocolOffer: { readonly detail: "malformed" | "empty" | "duplicate" }
+  /** A page of another origin asks; the `Origin` and the `Host`, each cut at 64 characters. */
+  readonly ForbiddenOrigin: { readonly origin: string; readonly host: string }
 }
 
 /**
@@ -285,6 +287,7 @@ const rules: Rules = {
     "RFC 6455 4.1",
     `the Sec-WebSocket-Protocol field ${offerProblems[detail]}`
   ],
+  ForbiddenOrigin: () => ["RFC 6455 10.2", "the Origin is not one that this server takes"],
   Status: ({ status }) => ["RFC 6455 4.1", `the server answered with status ${status} instead of 101`],
   MissingAccept: () => ["RFC 6455 4.1", "the response has no Sec-WebSocket-Accept field"],
   WrongAccept: () => ["RFC 6455 4.1", "the Sec-WebSocket-Accept does not belong to the key that was sent"],

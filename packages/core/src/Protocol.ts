@@ -236,18 +236,28 @@ export class Protocol {
     return true
   }
 
-  /** Sends a Ping with at most 125 bytes, which are copied. Returns whether the state allowed it. */
+  /**
+   * Sends a Ping with at most 125 bytes, which are copied; more throw a `RangeError`. Returns whether the state allowed it.
+   */
   ping(payload: Uint8Array): boolean {
     return this.sendControl(Frame.Ping, payload)
   }
 
-  /** Sends an unsolicited Pong with at most 125 bytes, which are copied. Returns whether the state allowed it. */
+  /**
+   * Sends an unsolicited Pong with at most 125 bytes, which are copied; more throw a `RangeError`. Returns whether the
+   * state allowed it.
+   */
   pong(payload: Uint8Array): boolean {
     return this.sendControl(Frame.Pong, payload)
   }
 
-  /** Begins the closing handshake with a valid reason. Returns whether the state allowed it. */
+  /**
+   * Begins the closing handshake with a reason as `CloseReason.make` gives it; an invalid one throws a `RangeError`.
+   * Returns whether the state allowed it.
+   */
   close(reason: CloseReason.CloseReason): boolean {
+    const wrong = CloseReason.validate(reason)
+    if (wrong !== undefined) throw new RangeError(`Protocol.close: ${wrong.message}`)
     if (!this.sends) return false
     this.writeClose(reason)
     return true
@@ -355,6 +365,9 @@ export class Protocol {
   }
 
   private sendControl(opcode: typeof Frame.Ping | typeof Frame.Pong, payload: Uint8Array): boolean {
+    if (payload.length > Frame.maxControlPayload) {
+      throw new RangeError(`A control frame holds at most 125 bytes, and these are ${payload.length} (RFC 6455 5.5)`)
+    }
     if (!this.sends) return false
     this.encoder.encode(true, opcode, payload)
     return true

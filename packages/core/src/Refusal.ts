@@ -49,7 +49,7 @@ export interface EncodeOptions {
  * **Details**
  *
  * 405 for a method that is not `GET`, 426 for a request that asks for no upgrade or for another version, 431 for a head
- * beyond the limits, 505 for an HTTP version that has no upgrades, 400 for the other faults of a request. A fault of
+ * beyond the limits, 403 for a foreign origin, 505 for an HTTP version that has no upgrades, 400 for the other faults of a request. A fault of
  * our own side is answered with 500, and the peer is not told which.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-15
@@ -141,6 +141,7 @@ const statuses: { readonly [Tag in HandshakeFault.Tag]?: number } & {
   MissingVersion: 400,
   UnsupportedVersion: 426,
   InvalidSubprotocolOffer: 400,
+  ForbiddenOrigin: 403,
   RepeatedField: 400,
   MalformedField: 400
 }

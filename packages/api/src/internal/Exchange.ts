@@ -57,10 +57,15 @@ export class Exchange implements UpgradeExchange {
   }
 
   /** Answers with the 101 and makes the connection, or says why it can't be. Writes nothing in that case. */
-  accept(response: UpgradeResponse.Options, options: ConnectionOptions): Effect.Effect<Opened, HandshakeError> {
+  accept(
+    response: UpgradeResponse.Options,
+    options: ConnectionOptions,
+    objection: HandshakeFault | undefined
+  ): Effect.Effect<Opened, HandshakeError> {
     return Effect.suspend(() => {
       if (this.loss !== undefined) return Exit.fail(answers.serverError(this.loss))
       if (this.state !== "pending") return Exit.die(new Error(`The exchange was ${this.state} already: accept it once`))
+      if (objection !== undefined) return Exit.fail(answers.serverError(objection))
       const accepted = UpgradeResponse.accept(this.request, response)
       if (accepted._tag !== "UpgradeResponse") return Exit.fail(answers.serverError(accepted))
       const head = UpgradeResponse.encode(accepted)

@@ -1,11 +1,13 @@
 /**
  * The messages that have come and nobody has taken, and the fibers that wait for one.
  *
- * A fiber is never handed a message: it is resumed with a lazy effect that takes one as its last synchronous step. So a
- * fiber that is interrupted between the two has taken nothing. One waiter, the ordinary case, parks without a canceler,
- * which costs a third of parking with one; it is told apart by `alone`.
+ * A fiber is never handed a message: it is woken, looks again, and takes one as its last synchronous step. So a fiber
+ * that is interrupted between the two has taken nothing. One waiter, the ordinary case, parks without a canceler, which
+ * costs a third of parking with one; it is told apart by `alone`.
+ *
+ * A fiber may have to yield between any two of its steps. Whoever parks looks again in the very step that parks it.
  */
-import type { Message } from "@effect-ws/core/Message"
+import * as Message from "@effect-ws/core/Message"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,15 +15,22 @@ import type { WebSocketError } from "../WebSocketError.ts"
 
 type Resume = (effect: Effect.Effect<void, WebSocketError>) => void
 
+interface Waiter {
+  readonly ticket: number
+  readonly resume: Resume
+}
+
 export class Inbox {
   /** What is held, in bytes: the payloads and `messageCost` for each message. */
   held = 0
 
-  private messages: Array<Message> = []
+  private messages: Array<Message.Message> = []
   private head = 0
   private failure: WebSocketError | undefined = undefined
   private alone: Resume | undefined = undefined
-  private parked: Set<Resume> | undefined = undefined
+  // By ticket, the oldest first.
+  private readonly parked: Array<Waiter> = []
+  private tickets = firstTicket
   private readonly onTaken: () => void
 
   /** `onTaken` is called after each take. */
@@ -34,7 +43,7 @@ export class Inbox {
   }
 
   /** Adds a message. `wake` must follow, once for all that were added in one go. */
-  push(message: Message): void {
+  push(message: Message.Message): void {
     this.messages.push(message)
     this.held += message.byteLength + messageCost
   }
@@ -46,19 +55,18 @@ export class Inbox {
   }
 
   /** Resumes as many waiters as there is something for. */
-  wake(): void {
-    if (this.isEmpty && this.failure === undefined) return
-    const alone = this.alone
-    this.alone = undefined
-    if (alone !== undefined) alone(this.ready)
-    if (this.parked !== undefined) this.wakeParked(this.parked)
+  readonly wake = (): void => {
+    if (this.state === undefined) return
+    this.wakeAlone()
+    if (this.parked.length > 0) this.wakeParked()
   }
 
   /** Takes the oldest message, if there is one. */
-  poll(): Message | undefined {
+  poll(): Message.Message | undefined {
     if (this.isEmpty) return undefined
     const message = this.messages[this.head]!
-    this.head++
+    // A large backlog must not keep alive what was taken from it.
+    this.messages[this.head++] = gone
     this.held -= message.byteLength + messageCost
     if (this.isEmpty || this.head === compactFrom) this.compact()
     this.onTaken()
@@ -66,7 +74,7 @@ export class Inbox {
   }
 
   /** Takes all messages. */
-  pollAll(): ReadonlyArray<Message> {
+  pollAll(): ReadonlyArray<Message.Message> {
     const all = this.head === 0 ? this.messages : this.messages.slice(this.head)
     this.messages = []
     this.head = 0
@@ -76,23 +84,19 @@ export class Inbox {
   }
 
   /** Waits until there is a message, or fails with what ended the connection. Takes nothing. */
-  readonly ready: Effect.Effect<void, WebSocketError> = Effect.suspend(() => {
-    if (!this.isEmpty) return Exit.void
-    if (this.failure !== undefined) return Exit.fail(this.failure)
-    return this.alone === undefined && this.parked === undefined ? this.waitAlone : this.waitAmongOthers()
-  })
+  readonly ready: Effect.Effect<void, WebSocketError> = Effect.suspend(() => this.state ?? this.waitAlone)
 
   /** Waits for a message and takes it. */
-  readonly receive: Effect.Effect<Message, WebSocketError> = Effect.suspend(() =>
+  readonly receive: Effect.Effect<Message.Message, WebSocketError> = Effect.suspend(() =>
     this.isEmpty ? this.receiveLater : this.taken
   )
 
-  private readonly receiveLater: Effect.Effect<Message, WebSocketError> = Effect.flatMap(this.ready, () => this.receive)
+  private readonly receiveLater: Effect.Effect<Message.Message, WebSocketError> = Effect.flatMap(this.ready, () => this.receive)
 
   // `sync` hands its value to the caller's continuation within one step of the fiber: there is no moment at which the
   // message is out of the inbox and not yet the caller's. Another fiber may have taken it since we looked, then a throw is
   // the only way back that costs nothing in the ordinary case.
-  private readonly taken: Effect.Effect<Message, WebSocketError> = Effect.catchAllCause(
+  private readonly taken: Effect.Effect<Message.Message, WebSocketError> = Effect.catchAllCause(
     Effect.sync(() => {
       const message = this.poll()
       if (message === undefined) throw raced
@@ -101,42 +105,57 @@ export class Inbox {
     (cause) => (Cause.isDieType(cause) && cause.defect === raced ? this.receive : Effect.failCause(cause))
   )
 
+  /** Why nobody has to wait, if nobody has to. */
+  private get state(): Exit.Exit<void, WebSocketError> | undefined {
+    if (!this.isEmpty) return Exit.void
+    return this.failure === undefined ? undefined : Exit.fail(this.failure)
+  }
+
   private readonly waitAlone: Effect.Effect<void, WebSocketError> = Effect.async<void, WebSocketError>((resume) => {
-    this.alone = resume
+    if (this.state !== undefined) resume(this.state)
+    else if (this.alone === undefined && this.parked.length === 0) this.alone = resume
+    else resume(this.waitAmongOthers(this.tickets++))
   })
 
-  // The fiber that waited alone may have been interrupted since: it is resumed to park again like the others, with a
-  // canceler, and doesn't come back if it is gone.
-  private waitAmongOthers(): Effect.Effect<void, WebSocketError> {
-    const parked = (this.parked ??= new Set())
-    const alone = this.alone
-    this.alone = undefined
-    if (alone !== undefined) alone(this.ready)
+  // Who was woken in vain, because somebody else was faster, keeps the place that goes with the ticket.
+  private waitAmongOthers(ticket: number): Effect.Effect<void, WebSocketError> {
+    return Effect.suspend(() => this.state ?? Effect.flatMap(this.park(ticket), () => this.waitAmongOthers(ticket)))
+  }
+
+  private park(ticket: number): Effect.Effect<void, WebSocketError> {
     return Effect.async<void, WebSocketError>((resume) => {
-      parked.add(resume)
-      return Effect.sync(() => this.leave(parked, resume))
+      if (this.state !== undefined) return resume(this.state)
+      this.wakeAlone()
+      const waiter: Waiter = { ticket, resume }
+      const behind = this.parked.findIndex((other) => other.ticket > ticket)
+      this.parked.splice(behind === -1 ? this.parked.length : behind, 0, waiter)
+      return Effect.sync(() => this.leave(waiter))
     })
   }
 
+  // The fiber that waited alone may have been interrupted since: when others come it is resumed to park again like them,
+  // with a canceler and in front of them, and doesn't come back if it is gone.
+  private wakeAlone(): void {
+    const alone = this.alone
+    this.alone = undefined
+    if (alone !== undefined) alone(this.waitInFront)
+  }
+
+  private readonly waitInFront: Effect.Effect<void, WebSocketError> = this.waitAmongOthers(firstTicket - 1)
+
   // A waiter that was woken and interrupted at once passes on what it was woken for.
-  private leave(parked: Set<Resume>, resume: Resume): void {
-    parked.delete(resume)
-    this.forgetParked(parked)
+  private leave(waiter: Waiter): void {
+    const at = this.parked.indexOf(waiter)
+    if (at !== -1) this.parked.splice(at, 1)
     this.wake()
   }
 
-  private wakeParked(parked: Set<Resume>): void {
-    let count = this.failure === undefined ? this.messages.length - this.head : parked.size
-    for (const resume of parked) {
-      if (count-- === 0) break
-      parked.delete(resume)
-      resume(this.ready)
-    }
-    this.forgetParked(parked)
-  }
-
-  private forgetParked(parked: Set<Resume>): void {
-    if (parked.size === 0 && this.parked === parked) this.parked = undefined
+  // Who is woken may be interrupted before it takes something, without a trace. So the others are woken too unless the
+  // messages are gone in the next turn.
+  private wakeParked(): void {
+    const count = this.failure === undefined ? this.messages.length - this.head : this.parked.length
+    for (const waiter of this.parked.splice(0, count)) waiter.resume(Exit.void)
+    if (this.parked.length > 0) queueMicrotask(this.wake)
   }
 
   // Lets go of the messages that were taken. In ordinary life that is all of them, and the array stays.
@@ -151,5 +170,9 @@ export class Inbox {
 export const messageCost = 128
 
 const compactFrom = 1024
+
+const firstTicket = 1
+
+const gone = Message.binary(new Uint8Array(0))
 
 const raced = new Error("another fiber took the message")

@@ -104,7 +104,7 @@ export class Serving<R> {
     const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
     if (error instanceof HandshakeError && error.answer !== undefined) {
       exchange.refuse(error.answer)
-      return error.reason._tag === "Reject" ? Effect.void : this.onError(exit.cause)
+      return isOurs(error) ? this.onError(exit.cause) : noteRefusal(error)
     }
     exchange.refuse(answers.internalError)
     return this.onError(exit.cause)
@@ -128,6 +128,17 @@ const isExpected = (cause: Cause.Cause<unknown>, exchange: Exchanges.Exchange): 
     error.clean
   )
 }
+
+// Options that can't be sent are a mistake of this program, all else was asked for or is the doing of the peer.
+const isOurs = ({ answer, reason }: HandshakeError): boolean => answer?.status === 500 && reason._tag !== "Reject"
+
+// A foreign origin is often a proxy that changes the Host, and then somebody looks for the reason.
+const noteRefusal = ({ reason }: HandshakeError): Effect.Effect<void> =>
+  reason._tag === "ForbiddenOrigin"
+    ? Effect.logWarning(
+        `Refused a WebSocket: its Origin ${reason.origin} is not the Host ${reason.host} (option "origin" of accept)`
+      )
+    : Effect.void
 
 const goingAway: CloseReason = { code: 1001, reason: "" }
 

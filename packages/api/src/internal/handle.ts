@@ -113,16 +113,18 @@ export const scoped = (
     )
   )
 
+/** Feeds the inbox to the handler. What the handler fails with and requires is for the public signature to tell. */
 export const run = <E, R>(
   socket: WebSocket,
-  handler: (message: Message) => Effect.Effect<unknown, E, R> | void
+  handler: (message: Message) => unknown
 ): Effect.Effect<void, WebSocketError | E, R> => {
   if (!(socket instanceof Handle)) return Effect.die(new Error("The WebSocket was not made by this library"))
   const { connection } = socket
   const { inbox } = connection
   const step = (): Effect.Effect<unknown, WebSocketError | E, R> => {
     const message = inbox.poll()
-    return message === undefined ? inbox.ready : (handler(message) ?? Exit.void)
+    if (message === undefined) return inbox.ready
+    return (handler(message) as Effect.Effect<unknown, E, R> | undefined) ?? Exit.void
   }
   const loop = Effect.whileLoop({ while: () => true, body: step, step: ignore })
   return Effect.catchAll(loop, (error) =>
