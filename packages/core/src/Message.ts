@@ -95,8 +95,7 @@ export const fromPieces = (
   pieces: ReadonlyArray<Uint8Array>,
   byteLength: number,
   byteOps: ByteOps
-): Message =>
-  opcode === Frame.Text ? new Text(pieces, byteLength, byteOps) : new Binary(pieces, byteLength)
+): Message => (opcode === Frame.Text ? new Text(pieces, byteLength, byteOps) : new Binary(pieces, byteLength))
 
 /**
  * Returns whether a value is a message.

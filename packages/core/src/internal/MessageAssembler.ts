@@ -4,18 +4,14 @@
  * What it holds is in proportion to the bytes that came, never to what a header announced: small pieces are copied into
  * blocks, so that 4 MiB in fragments of 64 bytes are an honest message, and large ones are kept where they are. A small
  * message never keeps a large chunk alive.
- *
- * @since 0.1.0
  */
-import type { ByteOps } from "./ByteOps.ts"
-import * as Frame from "./Frame.ts"
-import * as Message from "./Message.ts"
+import type { ByteOps } from "../ByteOps.ts"
+import * as Frame from "../Frame.ts"
+import * as Message from "../Message.ts"
+import * as CopyPool from "./CopyPool.ts"
 
 /**
  * Holds the message that is coming in.
- *
- * @since 0.1.0
- * @category models
  */
 export class MessageAssembler {
   /** The opcode of the message: text or binary. */
@@ -24,6 +20,7 @@ export class MessageAssembler {
   size = 0
 
   private readonly byteOps: ByteOps
+  private readonly copies: CopyPool.CopyPool
   private pieces: Array<Uint8Array> = []
   // Where small pieces are copied to, one behind the other; those behind `taken` are not among the pieces yet.
   private block: Uint8Array = empty
@@ -35,6 +32,7 @@ export class MessageAssembler {
   /** Makes an assembler that allocates and decodes with `byteOps`. */
   constructor(byteOps: ByteOps) {
     this.byteOps = byteOps
+    this.copies = CopyPool.shared(byteOps)
   }
 
   /** Begins a message. */
@@ -51,7 +49,7 @@ export class MessageAssembler {
     end: number
   ): Message.Message {
     const size = end - start
-    const piece = isWorthKeeping(chunk, size) ? view(chunk, start, end) : this.copy(chunk, start, end)
+    const piece = isWorthKeeping(chunk, size) ? view(chunk, start, end) : this.copies.copy(chunk, start, end)
     return Message.fromPieces(opcode, [piece], size, this.byteOps)
   }
 
@@ -84,12 +82,6 @@ export class MessageAssembler {
     this.size = 0
   }
 
-  private copy(chunk: Uint8Array, start: number, end: number): Uint8Array {
-    const copy = this.byteOps.allocate(end - start)
-    copy.set(chunk.subarray(start, end))
-    return copy
-  }
-
   private fillBlocks(chunk: Uint8Array, start: number, end: number): void {
     let from = start
     while (from < end) {
@@ -119,8 +111,8 @@ export class MessageAssembler {
   }
 }
 
-// A view keeps its whole chunk alive. That is fine for a chunk that is small itself, and for a view that is a quarter of
-// it at least; everything else is copied.
+// A view keeps its whole chunk alive. That is fine for a chunk that is hardly more than what a message costs anyway, and
+// for a view that is a quarter of it at least; everything else is copied.
 const isWorthKeeping = (chunk: Uint8Array, size: number): boolean => {
   const held = chunk.buffer.byteLength
   return held <= smallChunk || size * 4 >= held
@@ -130,7 +122,7 @@ const isWorthKeeping = (chunk: Uint8Array, size: number): boolean => {
 const view = (chunk: Uint8Array, start: number, end: number): Uint8Array =>
   new Uint8Array(chunk.buffer, chunk.byteOffset + start, end - start)
 
-const smallChunk = 4 * 1024
+const smallChunk = 512
 const smallestBlock = 128
 const blockSize = 64 * 1024
 const keptFrom = 4 * 1024

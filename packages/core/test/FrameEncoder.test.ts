@@ -1,0 +1,139 @@
+import { assert, describe, it } from "vitest"
+import { portable } from "../src/ByteOps.ts"
+import * as Frame from "../src/Frame.ts"
+import { FrameEncoder } from "../src/FrameEncoder.ts"
+import * as Slab from "../src/internal/Slab.ts"
+import { CountingByteOps } from "./support/CountingByteOps.ts"
+import { concat, hex, sequence, toHex } from "./support/Hex.ts"
+import { readFrames } from "./support/Wire.ts"
+
+const server = (byteOps = new CountingByteOps(portable)) => new FrameEncoder(byteOps, undefined)
+const client = (byteOps = new CountingByteOps(portable)) => new FrameEncoder(byteOps, () => 0x37fa213d)
+const taken = (encoder: FrameEncoder): string => toHex(concat(encoder.take()))
+
+describe("5.2 frames", () => {
+  it("server writes FIN and opcode into the first byte", () => {
+    const encoder = server()
+    for (const opcode of [Frame.Continuation, Frame.Text, Frame.Binary, Frame.Close, Frame.Ping, Frame.Pong] as const) {
+      encoder.encode(true, opcode, hex(""))
+      encoder.encode(false, opcode, hex(""))
+    }
+    assert.strictEqual(taken(encoder), "80 00 00 00 81 00 01 00 82 00 02 00 88 00 08 00 89 00 09 00 8a 00 0a 00")
+  })
+
+  it("client writes the fragments of a message each with a key", () => {
+    const encoder = client()
+    encoder.encode(false, Frame.Text, hex("48 65 6c"))
+    encoder.encode(true, Frame.Continuation, hex("6c 6f"))
+    assert.strictEqual(taken(encoder), "01 83 37 fa 21 3d 7f 9f 4d 80 82 37 fa 21 3d 5b 95")
+  })
+
+  it("client and server write immutable pieces as fragments, too", () => {
+    for (const encoder of [client(), server()]) {
+      for (const size of [10, 10_000]) {
+        encoder.encodeImmutable(false, Frame.Binary, [sequence(size)], size)
+        encoder.encodeImmutable(true, Frame.Continuation, [sequence(size), sequence(1)], size + 1)
+        const frames = readFrames(concat(encoder.take()))
+        assert.deepStrictEqual(
+          frames.map(({ fin, opcode }) => [fin, opcode]),
+          [
+            [false, 2],
+            [true, 0]
+          ]
+        )
+        assert.deepStrictEqual(
+          frames.map(({ payload }) => payload),
+          [sequence(size), concat([sequence(size), sequence(1)])]
+        )
+      }
+    }
+  })
+
+  it("server writes a length over 32 bits into eight bytes", () => {
+    const encoder = server()
+    // A payload of 5 GiB would be needed; the pieces of an immutable one are not measured.
+    encoder.encodeImmutable(true, Frame.Binary, [hex("")], 5 * 2 ** 30)
+    assert.strictEqual(taken(encoder), "82 7f 00 00 00 01 40 00 00 00")
+  })
+})
+
+describe("6.1 pieces", () => {
+  it("server begins a new piece behind a frame that stands alone, in order", () => {
+    const encoder = server()
+    encoder.encodeText("a")
+    encoder.encode(true, Frame.Binary, sequence(5000))
+    encoder.encodeText("b")
+    encoder.encodeText("x".repeat(5000))
+    encoder.encodeText("c")
+    const pieces = encoder.take()
+    assert.deepStrictEqual(
+      pieces.map(({ length }) => length),
+      [3, 5004, 3, 5004, 3]
+    )
+    assert.deepStrictEqual(
+      readFrames(concat(pieces)).map(({ payload }) => payload.length),
+      [1, 5000, 1, 5000, 1]
+    )
+  })
+
+  it("server writes a frame of up to 4096 bytes into the slab, and a larger one alone", () => {
+    for (const [payload, pieces] of [
+      [Slab.largest - 4, 1],
+      [Slab.largest - 3, 3]
+    ] as const) {
+      const encoder = server()
+      encoder.encodeText("a")
+      encoder.encode(true, Frame.Binary, sequence(payload))
+      encoder.encodeText("b")
+      assert.strictEqual(encoder.take().length, pieces)
+    }
+  })
+
+  it("server hands out nothing when nothing was encoded", () => {
+    assert.deepStrictEqual(server().take(), [])
+  })
+
+  it("server begins a new piece where another connection wrote in between", () => {
+    const byteOps = new CountingByteOps(portable)
+    const one = server(byteOps)
+    const other = server(byteOps)
+    one.encodeText("a")
+    other.encodeText("b")
+    one.encodeText("c")
+    one.encodeText("d")
+    assert.deepStrictEqual(one.take().map(toHex), ["81 01 61", "81 01 63 81 01 64"])
+    assert.deepStrictEqual(other.take().map(toHex), ["81 01 62"])
+  })
+
+  it("server goes on behind what it handed out, in the same slab", () => {
+    const encoder = server()
+    encoder.encodeText("a")
+    const [first] = encoder.take()
+    encoder.encodeText("b")
+    const [second] = encoder.take()
+    assert.strictEqual(first!.buffer, second!.buffer)
+    assert.strictEqual(second!.byteOffset, first!.byteOffset + 3)
+  })
+
+  it("server takes a new slab when one is full, and loses nothing", () => {
+    const byteOps = new CountingByteOps(portable)
+    const encoder = server(byteOps)
+    for (let index = 0; index < 20; index++) encoder.encode(true, Frame.Binary, sequence(2000))
+    const pieces = encoder.take()
+    assert.deepStrictEqual(
+      readFrames(concat(pieces)).map(({ payload }) => payload),
+      Array.from({ length: 20 }, () => sequence(2000))
+    )
+    assert.strictEqual(pieces.length, byteOps.allocations)
+  })
+
+  it("client masks no byte beyond the frame", () => {
+    const encoder = client()
+    encoder.encodeText("a")
+    encoder.encode(true, Frame.Binary, sequence(70))
+    encoder.encodeText("\u20ac".repeat(10))
+    encoder.encodeText("b")
+    const frames = readFrames(concat(encoder.take())).map(({ payload }) => payload.length)
+    assert.deepStrictEqual(frames, [1, 70, 30, 1])
+  })
+})

@@ -1,0 +1,119 @@
+import * as fc from "fast-check"
+import { assert, describe, it } from "vitest"
+import { portable } from "../../src/ByteOps.ts"
+import * as Frame from "../../src/Frame.ts"
+import { MessageAssembler } from "../../src/internal/MessageAssembler.ts"
+import { CountingByteOps } from "../support/CountingByteOps.ts"
+import { concat, hex, sequence, toHex } from "../support/Hex.ts"
+
+const held = (pieces: ReadonlyArray<Uint8Array>): number =>
+  [...new Set(pieces.map((piece) => piece.buffer))].reduce((sum, buffer) => sum + buffer.byteLength, 0)
+
+describe("5.4 the fragments of a message", () => {
+  it("server puts pieces of all sizes together in order", () => {
+    const sizes = fc.array(fc.oneof(fc.nat(5), fc.nat(300), fc.nat(20_000), fc.nat(150_000)), { maxLength: 30 })
+    fc.assert(
+      fc.property(sizes, fc.constantFrom(1, 3, 9), (sizes, slack) => {
+        const assembler = new MessageAssembler(portable)
+        assembler.begin(Frame.Binary)
+        const parts = sizes.map((size) => sequence(size))
+        for (const part of parts) {
+          const chunk = new Uint8Array(part.length * slack)
+          chunk.set(part, (slack - 1) * part.length)
+          assembler.append(chunk, (slack - 1) * part.length, chunk.length)
+        }
+        assert.strictEqual(assembler.size, concat(parts).length)
+        const message = assembler.finish()
+        assert.strictEqual(Buffer.compare(message.bytes, concat(parts)), 0)
+        assert.strictEqual(message.byteLength, concat(parts).length)
+      }),
+      { numRuns: 100 }
+    )
+  })
+
+  it("server holds at most four times the bytes that came, in whatever sizes", () => {
+    const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 5 }), fc.constant(4096), fc.nat(9000)), {
+      maxLength: 200
+    })
+    fc.assert(
+      fc.property(sizes, (sizes) => {
+        const assembler = new MessageAssembler(portable)
+        assembler.begin(Frame.Binary)
+        for (const size of sizes) assembler.append(new Uint8Array(16 * 1024), 0, size)
+        const message = assembler.finish()
+        assert.isAtMost(held(message.pieces), 4 * message.byteLength + 128)
+      }),
+      { numRuns: 300 }
+    )
+  })
+
+  it("server keeps a large piece where it is and copies a small one", () => {
+    const assembler = new MessageAssembler(portable)
+    assembler.begin(Frame.Text)
+    const large = new Uint8Array(4096)
+    const small = new Uint8Array(4095)
+    assembler.append(large, 0, 4096)
+    assembler.append(small, 0, 4095)
+    const { pieces } = assembler.finish()
+    assert.strictEqual(pieces[0]!.buffer, large.buffer)
+    assert.notStrictEqual(pieces[1]!.buffer, small.buffer)
+  })
+
+  it("server takes blocks as large as all that it copied before, up to 64 KiB", () => {
+    const sizes: Array<number> = []
+    const assembler = new MessageAssembler({
+      ...portable,
+      allocate: (size) => {
+        sizes.push(size)
+        return portable.allocate(size)
+      }
+    })
+    assembler.begin(Frame.Binary)
+    for (let count = 0; count < 300_000; count += 100) assembler.append(sequence(100), 0, 100)
+    assert.deepStrictEqual(sizes.slice(0, 5), [128, 128, 256, 512, 1024])
+    assert.strictEqual(Math.max(...sizes), 64 * 1024)
+  })
+
+  it("server takes one block for a piece that is larger than a block and not worth keeping", () => {
+    const counting = new CountingByteOps(portable)
+    const assembler = new MessageAssembler(counting)
+    assembler.begin(Frame.Binary)
+    assembler.append(new Uint8Array(1_000_000), 0, 200_000)
+    assert.deepStrictEqual([counting.allocations, counting.allocatedBytes], [1, 200_000])
+  })
+
+  it("server begins each message anew, also after one that never ended", () => {
+    const assembler = new MessageAssembler(portable)
+    assembler.begin(Frame.Text)
+    assembler.append(hex("01 02"), 0, 2)
+    assembler.discard()
+    assert.strictEqual(assembler.size, 0)
+    assembler.begin(Frame.Binary)
+    assembler.append(hex("03"), 0, 1)
+    assert.strictEqual(toHex(assembler.finish().bytes), "03")
+    assembler.begin(Frame.Text)
+    const empty = assembler.finish()
+    assert.deepStrictEqual([empty._tag, empty.byteLength, empty.pieces.length], ["Text", 0, 1])
+  })
+})
+
+describe("5.4 a message of one frame", () => {
+  const from = (chunk: Uint8Array, start: number, end: number) =>
+    new MessageAssembler(portable).whole(Frame.Binary, chunk, start, end)
+
+  it("server keeps a view of a chunk of up to 512 bytes", () => {
+    const chunk = new Uint8Array(512)
+    assert.strictEqual(from(chunk, 10, 11).bytes.buffer, chunk.buffer)
+  })
+
+  it("server keeps a view of a quarter of its chunk, and copies less", () => {
+    const chunk = new Uint8Array(8192)
+    assert.strictEqual(from(chunk, 0, 2048).bytes.buffer, chunk.buffer)
+    assert.strictEqual(from(chunk, 0, 2047).bytes.buffer.byteLength, 2047)
+  })
+
+  it("server measures a chunk by the memory that it keeps alive", () => {
+    const chunk = new Uint8Array(65536).subarray(100, 2200)
+    assert.strictEqual(from(chunk, 0, 2100).bytes.buffer.byteLength, 2100)
+  })
+})
