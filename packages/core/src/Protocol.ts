@@ -42,6 +42,11 @@ export interface Options {
    * may fill the memory. A larger one is answered with 1009.
    */
   readonly maxMessageSize?: number | undefined
+  /**
+   * Whether the Close frame that answers the peer, or tells it of a fault, waits for `answerClose`, so that the replies to
+   * messages in front of it can go first (5.5.1). By default it is in the output at once.
+   */
+  readonly deferClose?: boolean | undefined
 }
 
 /**
@@ -79,7 +84,8 @@ export interface PongReceived {
 }
 
 /**
- * A Close frame came. If it was the first one, the Close frame that answers it is in the output already.
+ * A Close frame came. If it was the first one, the Close frame that answers it is in the output already, or owed when
+ * `deferClose` says so.
  *
  * @since 0.1.0
  * @category models
@@ -92,7 +98,8 @@ export interface CloseReceived {
 }
 
 /**
- * The connection has failed (7.1.7), and a Close frame that says so is in the output, unless one was sent before.
+ * The connection has failed (7.1.7). A Close frame that says so is in the output, or owed when `deferClose` says so,
+ * unless one was sent before.
  *
  * @since 0.1.0
  * @category models
@@ -141,6 +148,7 @@ export class Protocol {
 
   private readonly byteOps: ByteOps
   private readonly maxMessageSize: number
+  private readonly deferClose: boolean
   private readonly decoder: FrameDecoder.FrameDecoder
   private readonly encoder: FrameEncoder
   private readonly assembler: MessageAssembler
@@ -149,6 +157,7 @@ export class Protocol {
   private control: Array<number> | undefined = undefined
   private pongsHeld = false
   private heldPong: Uint8Array | undefined = undefined
+  private answer: CloseReason.CloseReason = CloseReason.none
 
   /** Makes the protocol of an open connection; see `make`. */
   constructor(options: Options) {
@@ -156,6 +165,7 @@ export class Protocol {
     this.role = options.role
     this.byteOps = options.byteOps ?? portable
     this.maxMessageSize = options.maxMessageSize ?? defaultMaxMessageSize
+    this.deferClose = options.deferClose ?? false
     this.decoder = new FrameDecoder.FrameDecoder(this.role, this.byteOps)
     this.encoder = new FrameEncoder(this.byteOps, options.maskingKeys)
     this.assembler = new MessageAssembler(this.byteOps)
@@ -206,7 +216,7 @@ export class Protocol {
 
   /** Whether a message, a Ping or a Pong may be sent. */
   get sends(): boolean {
-    return this.state === "Open"
+    return this.state === "Open" || this.owesClose
   }
 
   /** Whether bytes from the peer are still looked at. */
@@ -252,15 +262,25 @@ export class Protocol {
   }
 
   /**
-   * Begins the closing handshake with a reason as `CloseReason.make` gives it; an invalid one throws a `RangeError`.
-   * Returns whether the state allowed it.
+   * Begins the closing handshake, or answers the peer's, with a reason as `CloseReason.make` gives it; an invalid one
+   * throws a `RangeError`. The Close frame that follows a fault has the fault's reason. Returns whether the state allowed it.
    */
   close(reason: CloseReason.CloseReason): boolean {
     const wrong = CloseReason.validate(reason)
     if (wrong !== undefined) throw new RangeError(`Protocol.close: ${wrong.message}`)
     if (!this.sends) return false
-    this.writeClose(reason)
+    this.writeClose(this.state === "Failing" ? this.answer : reason)
     return true
+  }
+
+  /** Whether the peer waits for a Close frame, which `answerClose` or `close` sends. */
+  get owesClose(): boolean {
+    return this.state === "CloseReceived" || this.state === "Failing"
+  }
+
+  /** Sends the Close frame that is owed, if one is: the code of the peer (5.5.1), or that of its fault (7.1.7). */
+  answerClose(): void {
+    if (this.owesClose) this.writeClose(this.answer)
   }
 
   /**
@@ -269,12 +289,9 @@ export class Protocol {
    */
   fail(fault: ProtocolFault.ProtocolFault | ProtocolFault.MessageTooBig): void {
     if (!this.receives) return
-    if (this.closeSent === undefined) {
-      this.closeSent = { code: fault.closeCode, reason: fault.message }
-      this.encoder.encode(true, Frame.Close, CloseReason.encode(this.closeSent, this.byteOps))
-    }
     this.move("Fail")
     this.release()
+    this.owe({ code: fault.closeCode, reason: fault.message })
     this.events.push({ _tag: "Failed", fault })
   }
 
@@ -360,7 +377,7 @@ export class Protocol {
     this.closeReceived = reason
     this.move("ReceiveClose")
     // 5.5.1: a Close frame is answered with one, which echoes the code.
-    if (this.closeSent === undefined) this.writeClose({ code: reason.code, reason: "" })
+    this.owe({ code: reason.code, reason: "" })
     this.events.push({ _tag: "Close", reason })
   }
 
@@ -371,6 +388,11 @@ export class Protocol {
     if (!this.sends) return false
     this.encoder.encode(true, opcode, payload)
     return true
+  }
+
+  private owe(answer: CloseReason.CloseReason): void {
+    this.answer = answer
+    if (!this.deferClose) this.answerClose()
   }
 
   private writeClose(reason: CloseReason.CloseReason): void {

@@ -12,15 +12,16 @@
  *
  * - `Open`: messages go both ways.
  * - `CloseSent`: this endpoint has sent a Close frame; the peer may still finish what it had to say.
- * - `CloseReceived`: the peer has sent a Close frame, which is to be answered.
+ * - `CloseReceived`: the peer has sent a Close frame, which is to be answered; what was being said may be finished first.
  * - `CloseExchanged`: both have sent one; the transport is about to end.
+ * - `Failing`: the peer has broken a rule, and is to be told with a Close frame; what was being said may be finished first.
  * - `Failed`: this endpoint has failed the connection (7.1.7), and ignores what comes.
  * - `Closed`: the transport has ended.
  *
  * @since 0.1.0
  * @category models
  */
-export type ProtocolState = "Open" | "CloseSent" | "CloseReceived" | "CloseExchanged" | "Failed" | "Closed"
+export type ProtocolState = "Open" | "CloseSent" | "CloseReceived" | "CloseExchanged" | "Failing" | "Failed" | "Closed"
 
 /**
  * What moves a connection from one state to another.
@@ -58,7 +59,7 @@ export const table: { readonly [S in ProtocolState]: Rules } = {
     sends: true,
     receives: true,
     answersPing: true,
-    transitions: { SendClose: "CloseSent", ReceiveClose: "CloseReceived", Fail: "Failed", TransportEnd: "Closed" }
+    transitions: { SendClose: "CloseSent", ReceiveClose: "CloseReceived", Fail: "Failing", TransportEnd: "Closed" }
   },
   CloseSent: {
     // 5.5.1: no data after a Close frame. Stricter than 5.5.2, which has Pings answered until the peer's Close frame
@@ -69,7 +70,8 @@ export const table: { readonly [S in ProtocolState]: Rules } = {
     transitions: { ReceiveClose: "CloseExchanged", Fail: "Failed", TransportEnd: "Closed" }
   },
   CloseReceived: {
-    sends: false,
+    // 5.5.1: an endpoint may delay its Close frame until its current message is sent.
+    sends: true,
     receives: false,
     answersPing: false,
     transitions: { SendClose: "CloseExchanged", TransportEnd: "Closed" }
@@ -79,6 +81,12 @@ export const table: { readonly [S in ProtocolState]: Rules } = {
     receives: false,
     answersPing: false,
     transitions: { TransportEnd: "Closed" }
+  },
+  Failing: {
+    sends: true,
+    receives: false,
+    answersPing: false,
+    transitions: { SendClose: "Failed", TransportEnd: "Closed" }
   },
   Failed: {
     // 7.1.7: an endpoint must not go on to process data from the peer.

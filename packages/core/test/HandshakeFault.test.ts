@@ -24,6 +24,7 @@ const samples: { readonly [T in HandshakeFault.Tag]: HandshakeFault.Details[T] }
   MissingVersion: {},
   UnsupportedVersion: { requested: "8" },
   InvalidSubprotocolOffer: { detail: "duplicate" },
+  ForbiddenOrigin: { origin: "https://evil.example", host: "example.com" },
   Status: { status: 403 },
   MissingAccept: {},
   WrongAccept: {},

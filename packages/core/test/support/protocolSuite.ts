@@ -3,6 +3,7 @@ import { describe } from "vitest"
 import type { ByteOps } from "../../src/ByteOps.ts"
 import { closing } from "./protocol/closing.ts"
 import { control } from "./protocol/control.ts"
+import { deferring } from "./protocol/deferring.ts"
 import { faults } from "./protocol/faults.ts"
 import { fragmentation } from "./protocol/fragmentation.ts"
 import { lengths } from "./protocol/lengths.ts"
@@ -27,6 +28,7 @@ const topics = [
   text,
   control,
   closing,
+  deferring,
   sending,
   memory,
   stateTable,
