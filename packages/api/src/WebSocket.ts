@@ -214,16 +214,19 @@ export const acceptTransport = (
   transport: Transport,
   options: AcceptOptions & { readonly leftover?: Uint8Array | undefined } = {}
 ): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const engine = yield* Engine.make
-    const settings = ConnectionOptions.make(options)
-    const leftover = options.leftover === undefined ? undefined : new Uint8Array(options.leftover)
-    const opening = Exchanges.begin({ transport, request: undefined, leftover }, engine, settings)
-    const exchange = yield* Exchanges.open(opening, engine, settings)
-    return yield* accept(exchange, options).pipe(
-      Effect.tapError((error) => Effect.sync(() => exchange.refuse(error.answer ?? answers.internalError)))
-    )
-  })
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const engine = yield* Engine.make
+      const settings = ConnectionOptions.make(options)
+      const leftover = options.leftover === undefined ? undefined : new Uint8Array(options.leftover)
+      const opening = Exchanges.begin({ transport, request: undefined, leftover }, engine, settings)
+      const exchange = yield* Exchanges.open(restore, opening, engine, settings)
+      exchange.whenLost(() => {})
+      return yield* accept(exchange, options).pipe(
+        Effect.tapError((error) => Effect.sync(() => exchange.refuse(error.answer ?? answers.internalError)))
+      )
+    })
+  )
 
 /**
  * Fails with a refusal that the server then writes as it is.
@@ -272,8 +275,8 @@ export const handshake = (
   transport: Transport,
   options: HandshakeOptions & { readonly host: string; readonly target?: string | undefined }
 ): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
-  Effect.flatMap(Engine.make, (engine) =>
-    ClientHandshake.handshake(transport, engine, ConnectionOptions.make(options), {
+  Effect.suspend(() =>
+    ClientHandshake.handshake(transport, ConnectionOptions.make(options), {
       host: options.host,
       target: options.target,
       subprotocols: options.subprotocols,
@@ -318,7 +321,10 @@ export const run = <Handled extends Effect.Effect<unknown, unknown, unknown> | v
   Handled extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
 > => Handle.run(socket, handler)
 
-const originCheck = (request: UpgradeRequest, policy: OriginPolicy): HandshakeFault.Of<"ForbiddenOrigin"> | undefined => {
+const originCheck = (
+  request: UpgradeRequest,
+  policy: OriginPolicy
+): HandshakeFault.Of<"ForbiddenOrigin"> | undefined => {
   const { host, origin } = request
   if (origin === undefined || allows(policy, origin, request)) return undefined
   return HandshakeFault.make("ForbiddenOrigin", { origin, host })

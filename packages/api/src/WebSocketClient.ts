@@ -55,23 +55,34 @@ const connect = (
   url: string,
   options: ConnectOptions
 ): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
-  Handle.scoped((restore) =>
+  Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      const engine = yield* Engine.make
       const settings = ConnectionOptions.make(options)
       const location = yield* Either.mapLeft(WebSocketUrl.parse(url, options.unixPath), ClientHandshake.failure)
-      const deadline = engine.deadlines.now() + Duration.toMillis(settings.handshakeTimeout)
+      // The transport must outlive the closing handshake, also when the finalizers of the outer scope run side by side.
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-      return yield* restore(openTransport(connector, location.endpoint, settings)).pipe(
+      return yield* open(restore, connector, location, settings, options).pipe(
         Scope.extend(scope),
-        Effect.flatMap((transport) => {
-          const left = { ...settings, handshakeTimeout: Math.max(1, deadline - engine.deadlines.now()) }
-          return ClientHandshake.open(restore, transport, engine, left, ask(location, options))
-        }),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
     })
   )
+
+const open = (
+  restore: Handle.Restore,
+  connector: Connector,
+  location: WebSocketUrl.Location,
+  settings: ConnectionOptions.ConnectionOptions,
+  options: ConnectOptions
+): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const engine = yield* Engine.make
+    const deadline = engine.deadlines.now() + Duration.toMillis(settings.handshakeTimeout)
+    const transport = yield* restore(openTransport(connector, location.endpoint, settings))
+    const left = { ...settings, handshakeTimeout: Math.max(1, deadline - engine.deadlines.now()) }
+    const opened = yield* ClientHandshake.open(restore, transport, engine, left, ask(location, options))
+    return yield* Handle.own(opened)
+  })
 
 const openTransport = (
   connector: Connector,

@@ -76,6 +76,7 @@ describe("faults of the opening handshake", () => {
       "the request has no Sec-WebSocket-Version field (RFC 6455 4.2.1)",
       "the Sec-WebSocket-Version is not 13 (RFC 6455 4.2.2)",
       "the Sec-WebSocket-Protocol field names one twice (RFC 6455 4.1)",
+      "the Origin is not one that this server takes (RFC 6455 10.2)",
       "the server answered with status 403 instead of 101 (RFC 6455 4.1)",
       "the response has no Sec-WebSocket-Accept field (RFC 6455 4.1)",
       "the Sec-WebSocket-Accept does not belong to the key that was sent (RFC 6455 4.1)",

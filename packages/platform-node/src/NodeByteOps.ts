@@ -13,14 +13,15 @@ import * as NodeBuffer from "node:buffer"
  *
  * **Details**
  *
- * Memory is a `Buffer` that wasn't zeroed, which may be a part of Node's own pool. The codec writes every byte before it
- * hands one out.
+ * Memory is a plain `Uint8Array` that wasn't zeroed, since the codec writes every byte before it hands one out. It never
+ * comes from the pool of `Buffer`, of which a small message would keep 8 KiB alive.
  *
  * @since 0.1.0
  * @category instances
  */
 export const nodeByteOps: ByteOps = {
-  allocate: (size) => NodeBuffer.Buffer.allocUnsafe(size),
+  allocate: (size) =>
+    size <= inlineUpTo ? new Uint8Array(size) : new Uint8Array(NodeBuffer.Buffer.allocUnsafeSlow(size).buffer),
   mask,
   isUtf8: (bytes, start, end) =>
     NodeBuffer.isUtf8(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)),
@@ -43,3 +44,6 @@ const methods = NodeBuffer.Buffer.prototype as unknown as Methods
 
 // Below this many bytes the look for ASCII costs more than it saves, as measured on Node 20.
 const asciiPaysFrom = 1024
+
+// Up to this many bytes V8 keeps an array's bytes in the array itself, and zeroing them costs nothing.
+const inlineUpTo = 64

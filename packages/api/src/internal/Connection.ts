@@ -45,10 +45,13 @@ export class Connection implements TransportSink {
   // We began to close, or nobody will read any more: what doesn't fit into the inbox is dropped.
   private isClosing = false
   private peerEnded = false
+  // What will end the connection when the messages in front of it are handled.
+  private ending: (() => WebSocketError) | undefined = undefined
   private discardedCount = 0
   private discardedBytes = 0
   private deadline: Deadline | undefined = undefined
   private silence: Deadline | undefined = undefined
+  private answer: Deadline | undefined = undefined
   private heardSinceCheck = false
 
   constructor(transport: Transport, role: Role, engine: Engine, options: ConnectionOptions) {
@@ -60,17 +63,22 @@ export class Connection implements TransportSink {
       role,
       maskingKeys: role === "client" ? engine.entropy.maskingKey : undefined,
       byteOps: engine.byteOps,
-      maxMessageSize: options.maxMessageSize
+      maxMessageSize: options.maxMessageSize,
+      deferClose: true
     })
-    this.inbox = new Inbox(() => this.resumeIfRoom())
+    this.inbox = new Inbox(
+      () => this.resumeIfRoom(),
+      () => this.conclude()
+    )
     this.outbox = new Outbox(this.protocol, transport, options.sendHighWaterMark)
   }
 
   /** Takes over the transport, and the bytes that came behind the head of the opening handshake. */
   start(leftover: Uint8Array | undefined): void {
     this.transport.start(this)
-    if (leftover !== undefined && leftover.length > 0) this.chunk(leftover)
     this.transport.resume()
+    // May fill the inbox, and pause.
+    if (leftover !== undefined && leftover.length > 0) this.chunk(leftover)
   }
 
   // --- what the transport tells -------------------------------------------------------------------------------------
@@ -82,11 +90,12 @@ export class Connection implements TransportSink {
     for (const event of this.protocol.takeEvents()) this.handle(event)
     this.inbox.wake()
     this.outbox.schedule()
-    if (this.inbox.held > this.options.inboxHighWaterMark && !this.isClosing) this.pause()
+    if (this.inbox.held > this.options.inboxHighWaterMark && !this.isEnding) this.pause()
   }
 
   end(): void {
     this.peerEnded = true
+    if (this.ending !== undefined) return
     if (this.failure === undefined) this.settle(this.closedOutcome())
     this.protocol.receiveEnd()
     this.endTransport()
@@ -97,7 +106,8 @@ export class Connection implements TransportSink {
   }
 
   closed(error: TransportError | undefined): void {
-    this.settle(this.failure ?? error ?? this.closedOutcome())
+    this.settle(this.ending?.() ?? error ?? this.closedOutcome())
+    this.ending = undefined
     this.protocol.receiveEnd()
     this.isOver = true
     this.cancelDeadlines()
@@ -108,20 +118,17 @@ export class Connection implements TransportSink {
   // --- what the application asks for --------------------------------------------------------------------------------
 
   send(data: Data): Effect.Effect<void, WebSocketError | SendRejected> {
-    return Effect.suspend(() => {
-      const refusal = this.refusal()
-      if (refusal !== undefined) return Exit.fail(refusal)
-      return this.outbox.offer(data) ? Exit.void : this.outbox.park(data)
-    })
+    return Effect.suspend(() => this.trySend(data) ?? this.sendLater(data))
   }
 
   /** Completes with the time that the Pong took. */
   ping(payload: Uint8Array | undefined): Effect.Effect<Duration.Duration, WebSocketError | SendRejected> {
-    return Effect.suspend(() => {
+    // One step sends and waits: the Pong may come in any later one.
+    return Effect.async((resume) => {
       const pings = (this.pings ??= new Pings())
       const chosen = payload ?? pings.nextPayload()
-      const now = this.engine.deadlines.now()
-      return this.sendControl(Frame.Ping, chosen) ?? pings.wait(chosen.slice(), now)
+      const refusal = this.sendControl(Frame.Ping, chosen)
+      return refusal === undefined ? pings.add(chosen.slice(), this.engine.deadlines.now(), resume) : resume(refusal)
     })
   }
 
@@ -132,6 +139,7 @@ export class Connection implements TransportSink {
   /** Begins the closing handshake, if nothing else has begun the end. */
   beginClose(reason: CloseReason): void {
     if (this.failure !== undefined || !this.protocol.close(reason)) return
+    if (this.ending !== undefined) return this.conclude()
     this.discardFromNow()
     this.outbox.fail(closing)
     this.outbox.flush()
@@ -139,14 +147,12 @@ export class Connection implements TransportSink {
   }
 
   /** Waits until the transport has ended and returns why. */
-  readonly awaitEnd: Effect.Effect<WebSocketError> = Effect.suspend(() => {
-    if (this.isOver) return Exit.succeed(this.failure!)
-    return Effect.async<WebSocketError>((resume) => {
-      const waiters = (this.endWaiters ??= new Set())
-      const wake = (): void => resume(Exit.succeed(this.failure!))
-      waiters.add(wake)
-      return Effect.sync(() => waiters.delete(wake))
-    })
+  readonly awaitEnd: Effect.Effect<WebSocketError> = Effect.async<WebSocketError>((resume) => {
+    const wake = (): void => resume(Exit.succeed(this.failure!))
+    if (this.isOver) return wake()
+    const waiters = (this.endWaiters ??= new Set())
+    waiters.add(wake)
+    return Effect.sync(() => waiters.delete(wake))
   })
 
   /** Ends the connection as a closing scope does: a closing handshake that ends within its deadline, whatever happens. */
@@ -178,13 +184,9 @@ export class Connection implements TransportSink {
       case "Pong":
         return this.pings?.answer(event.payload, () => this.engine.deadlines.now())
       case "Close":
-        return this.endAfter(this.closedOutcome())
+        return this.endWhenHandled(() => this.closedOutcome())
       case "Failed":
-        return this.endAfter(
-          event.fault._tag === "MessageTooBig"
-            ? new MessageTooBig({ limit: event.fault.limit, size: event.fault.size })
-            : new ProtocolError({ reason: event.fault })
-        )
+        return this.endWhenHandled(() => errorOf(event.fault))
     }
   }
 
@@ -192,6 +194,23 @@ export class Connection implements TransportSink {
     if (!this.isClosing || this.inbox.held <= this.options.inboxHighWaterMark) return this.inbox.push(message)
     this.discardedCount++
     this.discardBytes(message.byteLength)
+  }
+
+  // 5.5.1: our Close frame waits until the messages in front of it are handled, so that the replies to them go first. That
+  // is when somebody comes back for more; whoever doesn't is not waited for long.
+  private endWhenHandled(ending: () => WebSocketError): void {
+    this.ending = ending
+    if (!this.protocol.owesClose || this.inbox.isIdle) return this.conclude()
+    this.answer = this.engine.deadlines.after(maxHandling, () => this.conclude())
+  }
+
+  private conclude(): void {
+    const ending = this.ending
+    if (ending === undefined) return
+    this.ending = undefined
+    this.engine.deadlines.cancel(this.answer)
+    this.protocol.answerClose()
+    this.endAfter(ending())
   }
 
   // 7.1.1: nothing more is owed but the end of the transport, which the server begins and the client waits for. Whoever
@@ -229,6 +248,20 @@ export class Connection implements TransportSink {
 
   // --- sending ------------------------------------------------------------------------------------------------------
 
+  private trySend(data: Data): Exit.Exit<void, WebSocketError | SendRejected> | undefined {
+    const refusal = this.refusal()
+    if (refusal !== undefined) return Exit.fail(refusal)
+    return this.outbox.offer(data) ? Exit.void : undefined
+  }
+
+  // Tries again in the step that parks: the fiber may have had to yield in between, and nobody would wake it.
+  private sendLater(data: Data): Effect.Effect<void, WebSocketError | SendRejected> {
+    return Effect.async((resume) => {
+      const exit = this.trySend(data)
+      return exit === undefined ? this.outbox.park(data, resume) : resume(exit)
+    })
+  }
+
   private refusal(): WebSocketError | SendRejected | undefined {
     return this.failure ?? (this.protocol.sends ? undefined : closing)
   }
@@ -254,6 +287,11 @@ export class Connection implements TransportSink {
   }
 
   // --- reading and not reading ----------------------------------------------------------------------------------------
+
+  // Whoever awaits the end has to read on.
+  private get isEnding(): boolean {
+    return this.isClosing || this.ending !== undefined || this.failure !== undefined
+  }
 
   private pause(): void {
     if (this.isPaused) return
@@ -306,6 +344,7 @@ export class Connection implements TransportSink {
   private cancelDeadlines(): void {
     this.engine.deadlines.cancel(this.deadline)
     this.engine.deadlines.cancel(this.silence)
+    this.engine.deadlines.cancel(this.answer)
   }
 }
 
@@ -315,7 +354,15 @@ const maxDiscarded = 1024 * 1024
 /** In milliseconds: how long a peer may say nothing at all while its connection is released. */
 const maxSilence = 1000
 
+/** In milliseconds: how long the answer to a Close frame waits for the messages in front of it to be handled. */
+const maxHandling = 1000
+
 const closing = new SendRejected({ reason: { _tag: "Closing" } })
+
+const errorOf = (fault: Protocol.Failed["fault"]): WebSocketError =>
+  fault._tag === "MessageTooBig"
+    ? new MessageTooBig({ limit: fault.limit, size: fault.size })
+    : new ProtocolError({ reason: fault })
 
 const tooLong = (length: number): RangeError =>
   new RangeError(`The payload of a Ping or Pong is at most 125 bytes (RFC 6455 5.5), and was ${length}`)

@@ -31,10 +31,12 @@ export class EntropyPool {
 
   private reserve(size: number): Uint8Array {
     if (this.pool !== undefined && this.offset + size <= poolSize) return this.pool
-    this.pool ??= new Uint8Array(poolSize)
+    const pool = this.pool ?? new Uint8Array(poolSize)
+    // A source that throws leaves the pool used up: what was in it must not be handed out again.
+    this.source.fill(pool)
+    this.pool = pool
     this.offset = 0
-    this.source.fill(this.pool)
-    return this.pool
+    return pool
   }
 }
 

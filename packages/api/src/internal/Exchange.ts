@@ -16,7 +16,7 @@ import type { TransportInfo } from "../Transport.ts"
 import type { UpgradeExchange } from "../UpgradeExchange.ts"
 import { Connection } from "./Connection.ts"
 import type { Engine } from "./Engine.ts"
-import type { Opened } from "./handle.ts"
+import type { Opened, Restore } from "./handle.ts"
 import { type Loss, Opening } from "./Opening.ts"
 import * as answers from "./answers.ts"
 
@@ -46,7 +46,7 @@ export class Exchange implements UpgradeExchange {
     this.options = options
   }
 
-  /** Calls back when the peer goes away, or time runs out, while the exchange is pending. */
+  /** Calls back when the peer goes away, or time runs out, while the exchange is pending: at once if it happened already. */
   whenLost(onLost: () => void): void {
     this.opening.whenLost((loss) => {
       this.loss = loss
@@ -105,14 +105,16 @@ export const begin = (incoming: Incoming, engine: Engine, options: ConnectionOpt
 
 /**
  * Waits for the request and checks it. When that fails the answer has been written already; when it is interrupted, the
- * transport is gone.
+ * transport is gone. Only the waiting may be interrupted, by `restore`: so the caller's region is uninterruptible from
+ * `begin` on, or the transport would be lost in between.
  */
 export const open = (
+  restore: Restore,
   opening: RequestOpening,
   engine: Engine,
   options: ConnectionOptions
 ): Effect.Effect<Exchange, HandshakeError> =>
-  opening.readHead.pipe(
+  restore(opening.readHead).pipe(
     Effect.flatMap((head) => check(UpgradeRequest.validate(head))),
     Effect.map((request) => new Exchange(request, opening, engine, options)),
     Effect.mapError((reason) => refuse(opening, answers.serverError(reason))),

@@ -31,15 +31,23 @@ export class Inbox {
   // By ticket, the oldest first.
   private readonly parked: Array<Waiter> = []
   private tickets = firstTicket
+  private wasRead = false
   private readonly onTaken: () => void
+  private readonly onIdle: () => void
 
-  /** `onTaken` is called after each take. */
-  constructor(onTaken: () => void) {
+  /** `onTaken` is called after each take, `onIdle` when somebody comes back for more and has to wait. */
+  constructor(onTaken: () => void, onIdle: () => void) {
     this.onTaken = onTaken
+    this.onIdle = onIdle
   }
 
   get isEmpty(): boolean {
     return this.head === this.messages.length
+  }
+
+  /** Whether everything was taken and, as far as can be told, handled: somebody waits for more, or nobody ever did. */
+  get isIdle(): boolean {
+    return this.isEmpty && (!this.wasRead || this.alone !== undefined || this.parked.length > 0)
   }
 
   /** Adds a message. `wake` must follow, once for all that were added in one go. */
@@ -63,6 +71,7 @@ export class Inbox {
 
   /** Takes the oldest message, if there is one. */
   poll(): Message.Message | undefined {
+    this.wasRead = true
     if (this.isEmpty) return undefined
     const message = this.messages[this.head]!
     // A large backlog must not keep alive what was taken from it.
@@ -75,6 +84,7 @@ export class Inbox {
 
   /** Takes all messages. */
   pollAll(): ReadonlyArray<Message.Message> {
+    this.wasRead = true
     const all = this.head === 0 ? this.messages : this.messages.slice(this.head)
     this.messages = []
     this.head = 0
@@ -91,7 +101,10 @@ export class Inbox {
     this.isEmpty ? this.receiveLater : this.taken
   )
 
-  private readonly receiveLater: Effect.Effect<Message.Message, WebSocketError> = Effect.flatMap(this.ready, () => this.receive)
+  private readonly receiveLater: Effect.Effect<Message.Message, WebSocketError> = Effect.flatMap(
+    this.ready,
+    () => this.receive
+  )
 
   // `sync` hands its value to the caller's continuation within one step of the fiber: there is no moment at which the
   // message is out of the inbox and not yet the caller's. Another fiber may have taken it since we looked, then a throw is
@@ -112,6 +125,8 @@ export class Inbox {
   }
 
   private readonly waitAlone: Effect.Effect<void, WebSocketError> = Effect.async<void, WebSocketError>((resume) => {
+    this.wasRead = true
+    if (this.state === undefined) this.onIdle()
     if (this.state !== undefined) resume(this.state)
     else if (this.alone === undefined && this.parked.length === 0) this.alone = resume
     else resume(this.waitAmongOthers(this.tickets++))
@@ -124,6 +139,7 @@ export class Inbox {
 
   private park(ticket: number): Effect.Effect<void, WebSocketError> {
     return Effect.async<void, WebSocketError>((resume) => {
+      if (this.state === undefined) this.onIdle()
       if (this.state !== undefined) return resume(this.state)
       this.wakeAlone()
       const waiter: Waiter = { ticket, resume }

@@ -33,6 +33,8 @@ export class Opening<Head> implements TransportSink {
   private onLoss: ((loss: Loss) => void) | undefined = undefined
   private onDone: (() => void) | undefined = undefined
   private leftover: Uint8Array = nothing
+  private loss: Loss | undefined = undefined
+  private isDecided = false
   private isRefused = false
   private isOver = false
   private dropped = 0
@@ -64,17 +66,15 @@ export class Opening<Head> implements TransportSink {
   }
 
   /** Waits for the head. */
-  readonly readHead: Effect.Effect<Head, HeadFailure> = Effect.suspend(
-    () =>
-      this.head ??
-      Effect.async<Head, HeadFailure>((resume) => {
-        this.resume = resume
-      })
-  )
+  readonly readHead: Effect.Effect<Head, HeadFailure> = Effect.async<Head, HeadFailure>((resume) => {
+    if (this.head === undefined) this.resume = resume
+    else resume(this.head)
+  })
 
-  /** Calls back when the peer is lost, or the time is up, before somebody has decided. */
+  /** Calls back when the peer is lost, or the time is up, before somebody has decided: at once if it happened already. */
   whenLost(onLoss: (loss: Loss) => void): void {
-    this.onLoss = onLoss
+    if (this.loss === undefined) this.onLoss = onLoss
+    else onLoss(this.loss)
   }
 
   /** Calls back once, when the transport has ended or somebody else has taken it over. */
@@ -150,9 +150,9 @@ export class Opening<Head> implements TransportSink {
   /** Ends the waiting, for the head or for a decision. */
   lose(loss: Loss): void {
     if (this.head === undefined) return this.settle(Exit.fail(loss))
-    const onLoss = this.onLoss
-    this.onLoss = undefined
-    onLoss?.(loss)
+    if (this.isDecided || this.loss !== undefined) return
+    this.loss = loss
+    this.onLoss?.(loss)
   }
 
   private timeout(millis: number): Timeout {
@@ -167,7 +167,7 @@ export class Opening<Head> implements TransportSink {
   }
 
   private decide(): void {
-    this.onLoss = undefined
+    this.isDecided = true
     this.deadlines.cancel(this.deadline)
   }
 

@@ -19,8 +19,10 @@ type SendError = WebSocketError | SendRejected
 
 interface Sender {
   readonly data: Data
-  readonly resume: (exit: Effect.Effect<void, SendError>) => void
+  readonly resume: Resume
 }
+
+type Resume = (exit: Exit.Exit<void, SendError>) => void
 
 export class Outbox {
   private readonly protocol: Protocol
@@ -48,13 +50,11 @@ export class Outbox {
     return true
   }
 
-  /** Waits for room, then queues the message. */
-  park(data: Data): Effect.Effect<void, SendError> {
-    return Effect.async<void, SendError>((resume) => {
-      const sender: Sender = { data, resume }
-      this.senders.add(sender)
-      return Effect.sync(() => this.senders.delete(sender))
-    })
+  /** Queues the message as soon as there is room, and resumes then. Returns how to give that up. */
+  park(data: Data, resume: Resume): Effect.Effect<void> {
+    const sender: Sender = { data, resume }
+    this.senders.add(sender)
+    return Effect.sync(() => void this.senders.delete(sender))
   }
 
   /** Writes what was encoded in this turn, when the turn is over. */

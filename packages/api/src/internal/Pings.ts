@@ -8,10 +8,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { WebSocketError } from "../WebSocketError.ts"
 
+type Resume = (exit: Exit.Exit<Duration.Duration, WebSocketError>) => void
+
 interface Waiting {
   readonly payload: Uint8Array
   readonly sentAt: number
-  readonly resume: (exit: Exit.Exit<Duration.Duration, WebSocketError>) => void
+  readonly resume: Resume
 }
 
 export class Pings {
@@ -24,13 +26,11 @@ export class Pings {
     return Uint8Array.of(this.count >>> 24, (this.count >>> 16) & 0xff, (this.count >>> 8) & 0xff, this.count & 0xff)
   }
 
-  /** Waits for the Pong with this payload; the times are in milliseconds. */
-  wait(payload: Uint8Array, sentAt: number): Effect.Effect<Duration.Duration, WebSocketError> {
-    return Effect.async<Duration.Duration, WebSocketError>((resume) => {
-      const ping: Waiting = { payload, sentAt, resume }
-      this.waiting.add(ping)
-      return Effect.sync(() => this.waiting.delete(ping))
-    })
+  /** Resumes with the time until the Pong with this payload; times are in milliseconds. Returns how to give that up. */
+  add(payload: Uint8Array, sentAt: number, resume: Resume): Effect.Effect<void> {
+    const ping: Waiting = { payload, sentAt, resume }
+    this.waiting.add(ping)
+    return Effect.sync(() => void this.waiting.delete(ping))
   }
 
   /** Takes a Pong. One that nobody waits for is ignored. */

@@ -11,13 +11,15 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
+import { ConnectionClosed } from "../ConnectionClosed.ts"
 import type { ConnectionOptions } from "../ConnectionOptions.ts"
 import { HandshakeError } from "../HandshakeError.ts"
 import type { Incoming } from "../Listener.ts"
-import { isWebSocketError } from "../WebSocketError.ts"
+import { SendRejected } from "../SendRejected.ts"
 import * as answers from "./answers.ts"
 import type { Engine } from "./Engine.ts"
 import * as Exchanges from "./Exchange.ts"
+import type { Restore } from "./handle.ts"
 
 export type OnError = (cause: Cause.Cause<unknown>) => Effect.Effect<void>
 
@@ -35,6 +37,7 @@ export class Serving<R> {
   private readonly exchanges = new Set<Exchanges.Exchange>()
   private readonly fibers = new Set<Fiber.RuntimeFiber<void>>()
   private isShuttingDown = false
+  private onIdle: () => void = () => {}
 
   constructor(engine: Engine, options: ConnectionOptions, fork: Fork<R>, handle: Handle<R>, onError: OnError) {
     this.engine = engine
@@ -49,10 +52,10 @@ export class Serving<R> {
     if (this.isShuttingDown) return incoming.transport.destroy()
     const opening = Exchanges.begin(incoming, this.engine, this.options)
     this.openings.add(opening)
-    opening.whenDone(() => this.openings.delete(opening))
+    opening.whenDone(() => this.remove(this.openings, opening))
     const fiber = this.fork(this.serve(opening))
     this.fibers.add(fiber)
-    fiber.addObserver(() => this.fibers.delete(fiber))
+    fiber.addObserver(() => this.remove(this.fibers, fiber))
   }
 
   /** Ends all connections, in bounded time as far as the handlers allow it. */
@@ -60,24 +63,43 @@ export class Serving<R> {
     this.isShuttingDown = true
     for (const opening of this.openings) opening.lose({ _tag: "ShuttingDown" })
     for (const { connection } of this.exchanges) connection?.shutdown(goingAway)
-    return Fiber.awaitAll(Array.from(this.fibers)).pipe(
+    // Shutting down is part of a release: without `interruptible` the timeout would wait for what it gave up.
+    return Effect.interruptible(this.idle).pipe(
       Effect.timeoutOption(this.options.closeTimeout),
       Effect.andThen(Effect.suspend(() => this.interruptAll()))
     )
   })
 
+  // Refusals are on their way when the fibers that wrote them are done already.
+  private readonly idle: Effect.Effect<void> = Effect.async<void>((resume) => {
+    this.onIdle = () => resume(Effect.void)
+    this.tellIdle()
+  })
+
+  private tellIdle(): void {
+    if (this.openings.size === 0 && this.fibers.size === 0) this.onIdle()
+  }
+
+  private remove<A>(set: Set<A>, element: A): void {
+    set.delete(element)
+    this.tellIdle()
+  }
+
   private serve(opening: Exchanges.RequestOpening): Effect.Effect<void, never, R> {
-    return Exchanges.open(opening, this.engine, this.options).pipe(
-      // A request that can't be accepted has got its answer, and nobody else needs to know.
-      Effect.matchEffect({ onFailure: () => Effect.void, onSuccess: (exchange) => this.attend(exchange) })
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.matchEffect(Exchanges.open(restore, opening, this.engine, this.options), {
+        // A request that can't be accepted has got its answer, and nobody else needs to know.
+        onFailure: () => Effect.void,
+        onSuccess: (exchange) => this.attend(restore, exchange)
+      })
     )
   }
 
-  private attend(exchange: Exchanges.Exchange): Effect.Effect<void, never, R> {
+  private attend(restore: Restore, exchange: Exchanges.Exchange): Effect.Effect<void, never, R> {
     return Effect.withFiberRuntime<void, never, R>((fiber) => {
       exchange.whenLost(() => fiber.unsafeInterruptAsFork(FiberId.none))
       this.exchanges.add(exchange)
-      return Effect.suspend(() => this.handle(exchange)).pipe(
+      return restore(Effect.suspend(() => this.handle(exchange))).pipe(
         Effect.onExit((exit) => this.conclude(exchange, exit)),
         Effect.exit,
         Effect.asVoid
@@ -117,16 +139,13 @@ export class Serving<R> {
   }
 }
 
-// An end that the handler let through is no failure of the handler when it is a clean one, nor is an interruption.
+// An end that the handler let through is no failure of the handler when it is a clean one, nor is an interruption, nor that
+// it had something to say when we had closed already.
 const isExpected = (cause: Cause.Cause<unknown>, exchange: Exchanges.Exchange): boolean => {
   if (Cause.isInterruptedOnly(cause)) return true
   const error = Option.getOrUndefined(Cause.failureOption(cause))
-  return (
-    isWebSocketError(error) &&
-    error === exchange.connection?.failure &&
-    error._tag === "ConnectionClosed" &&
-    error.clean
-  )
+  if (error instanceof SendRejected) return error.reason._tag === "Closing"
+  return error instanceof ConnectionClosed && error === exchange.connection?.failure && error.clean
 }
 
 // Options that can't be sent are a mistake of this program, all else was asked for or is the doing of the peer.

@@ -14,7 +14,7 @@ import { type Declined, HandshakeError, type HandshakeReason } from "../Handshak
 import type { Transport } from "../Transport.ts"
 import type { WebSocket } from "../WebSocket.ts"
 import { Connection } from "./Connection.ts"
-import type { Engine } from "./Engine.ts"
+import * as Engine from "./Engine.ts"
 import * as Handle from "./handle.ts"
 import { Opening } from "./Opening.ts"
 
@@ -23,17 +23,16 @@ export type Ask = Omit<UpgradeRequest.Options, "key">
 
 export const handshake = (
   transport: Transport,
-  engine: Engine,
   options: ConnectionOptions,
   ask: Ask
 ): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
-  Handle.scoped((restore) => open(restore, transport, engine, options, ask))
+  Handle.scoped((restore) => Effect.flatMap(Engine.make, (engine) => open(restore, transport, engine, options, ask)))
 
 /** Asks and waits for the answer. When there is no connection at the end, there is no transport any more either. */
 export const open = (
   restore: Handle.Restore,
   transport: Transport,
-  engine: Engine,
+  engine: Engine.Engine,
   options: ConnectionOptions,
   ask: Ask
 ): Effect.Effect<Handle.Opened, HandshakeError> =>
@@ -72,7 +71,11 @@ const encodeRequest = (
   return bytes instanceof Uint8Array ? { request, bytes } : bytes
 }
 
-const begin = (transport: Transport, engine: Engine, options: ConnectionOptions): Opening<HttpHead.ResponseHead> => {
+const begin = (
+  transport: Transport,
+  engine: Engine.Engine,
+  options: ConnectionOptions
+): Opening<HttpHead.ResponseHead> => {
   const decoder = HttpHead.responseDecoder({ maxSize: options.maxHeadSize, maxFields: options.maxHeadFields })
   const opening = new Opening(transport, decoder, engine.deadlines, options, UpgradeResponse.isInterim)
   opening.start()
@@ -89,7 +92,11 @@ const check = (
   return Exit.fail({ _tag: "Declined", status: head.status, fields: head.fields })
 }
 
-const takeOver = (opening: Opening<HttpHead.ResponseHead>, engine: Engine, options: ConnectionOptions): Connection => {
+const takeOver = (
+  opening: Opening<HttpHead.ResponseHead>,
+  engine: Engine.Engine,
+  options: ConnectionOptions
+): Connection => {
   const connection = new Connection(opening.transport, "client", engine, options)
   connection.start(opening.takeOver())
   return connection

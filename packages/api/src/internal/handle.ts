@@ -97,21 +97,21 @@ export interface Opened extends Heads {
 /** Makes an effect interruptible again, inside a region that is not. */
 export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
+/** Makes the connection a resource of the scope: releasing is a closing handshake with a deadline. */
+export const own = (opened: Opened): Effect.Effect<WebSocket, never, Scope.Scope> =>
+  Effect.as(
+    Effect.addFinalizer((exit) => opened.connection.release(releaseReason(exit))),
+    new Handle(opened.connection, opened)
+  )
+
 /**
- * Makes the connection a resource of the scope. What waits for the peer is wrapped in `restore`, so that it can be
- * interrupted; releasing is a closing handshake with a deadline.
+ * Opens a connection and makes it a resource of the scope, so that none is lost in between. What waits for the peer is
+ * wrapped in `restore`, so that it can be interrupted.
  */
 export const scoped = (
   open: (restore: Restore) => Effect.Effect<Opened, HandshakeError, Scope.Scope>
 ): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(open(restore), (opened) =>
-      Effect.as(
-        Effect.addFinalizer((exit) => opened.connection.release(releaseReason(exit))),
-        new Handle(opened.connection, opened)
-      )
-    )
-  )
+  Effect.uninterruptibleMask((restore) => Effect.flatMap(open(restore), own))
 
 /** Feeds the inbox to the handler. What the handler fails with and requires is for the public signature to tell. */
 export const run = <E, R>(

@@ -157,8 +157,7 @@ export class MemoryEnd implements Transport {
     }
     this.travelling.push({ due: this.shared.clock.unsafeCurrentTimeMillis() + this.shared.latency, item })
     if (this.traveller !== undefined) return
-    // Started at once, so that a test that moves the clock next moves it for these bytes too.
-    this.traveller = Runtime.runFork(this.shared.runtime)(this.travel(), { immediate: true })
+    this.traveller = Runtime.runFork(this.shared.runtime)(this.travel())
   }
 
   private travel(): Effect.Effect<void> {

@@ -1,0 +1,358 @@
+import * as WebSocket from "@effect-ws/api/WebSocket"
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import { open, type OpenOptions, type Role, roles } from "./support/connections.ts"
+import { leavesNothing, settled } from "./support/leaks.ts"
+
+const isDone = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => Effect.map(fiber.poll, Option.isSome)
+
+/** A connection in a scope of its own. */
+const openIn = (role: Role, options?: OpenOptions) =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const opened = yield* Scope.extend(open(role, options), scope)
+    return { ...opened, close: (exit: Exit.Exit<unknown, unknown> = Exit.void) => Scope.close(scope, exit) }
+  })
+
+/** Moves the clock up to just before the time, asserts that the fiber waits, and on to the end of the tolerance. */
+const firesAfter = (fiber: Fiber.RuntimeFiber<unknown, unknown>, millis: number) =>
+  Effect.gen(function* () {
+    yield* TestClock.adjust(millis - 1)
+    assert.isFalse(yield* isDone(fiber), `done before ${millis} ms`)
+    yield* TestClock.adjust(1 + Math.max(50, millis / 20))
+    assert.isTrue(yield* isDone(fiber), `not done after ${millis} ms`)
+  })
+
+describe.each(roles)("WebSocket of a %s: release", (role) => {
+  const exits: ReadonlyArray<readonly [string, number, Exit.Exit<unknown, unknown>]> = [
+    ["success", 1000, Exit.succeed(1)],
+    ["an interruption", 1001, Exit.interrupt(FiberId.none)],
+    ["a failure", 1011, Exit.fail("no")],
+    ["a defect", 1011, Exit.die("no")]
+  ]
+  for (const [name, code, exit] of exits) {
+    it.effect(`${role} closes with ${code} when its scope closes after ${name}, and leaves nothing`, () =>
+      leavesNothing(
+        Effect.gen(function* () {
+          const { close, peer, socket } = yield* openIn(role)
+          yield* close(exit)
+          assert.deepStrictEqual(peer.said, [`close ${code}`])
+          assert.deepInclude(yield* socket.closed, { _tag: "ConnectionClosed", initiator: "local", clean: true })
+        })
+      )
+    )
+  }
+
+  it.effect(`${role} releases a connection that is closed already at once`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role)
+        const outcome = yield* socket.close({ code: 4000, reason: "" })
+        yield* close(Exit.fail("no"))
+        assert.deepStrictEqual(peer.said, ["close 4000"])
+        assert.strictEqual(yield* socket.closed, outcome)
+      })
+    )
+  )
+
+  it.effect(`${role} destroys the transport of a peer that says nothing for a second`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket, transport } = yield* openIn(role, { peer: { polite: false } })
+        const closing = yield* Effect.fork(close())
+        yield* peer.awaitFrames(1)
+        yield* firesAfter(closing, 1000)
+        const error = yield* socket.closed
+        assert.deepInclude(error, { _tag: "ConnectionTimeout", phase: "close" })
+        assert.strictEqual(error._tag === "ConnectionTimeout" && Duration.toMillis(error.duration), 1000)
+        assert.isFalse(transport.ledger.isOpen)
+      })
+    )
+  )
+
+  it.effect(`${role} ends a peer that talks and never closes by the deadline`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role, { peer: { polite: false } })
+        const closing = yield* Effect.fork(close())
+        yield* peer.awaitFrames(1)
+        for (let i = 0; i < 9; i++) {
+          yield* TestClock.adjust(500)
+          peer.sendText("chat")
+          yield* settled
+        }
+        assert.isFalse(yield* isDone(closing))
+        yield* firesAfter(closing, 500)
+        const error = yield* socket.closed
+        assert.strictEqual(error._tag === "ConnectionTimeout" && Duration.toMillis(error.duration), 5000)
+      })
+    )
+  )
+
+  it.effect(`${role} destroys the transport of a peer that says nothing after its own Close frame`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role, { peer: { polite: false } })
+        const closing = yield* Effect.fork(close())
+        yield* peer.awaitFrames(1)
+        peer.sendClose(1000)
+        yield* settled
+        // The Close frame was heard in the first second.
+        yield* TestClock.adjust(1050)
+        assert.isFalse(yield* isDone(closing))
+        yield* TestClock.adjust(1050)
+        assert.isTrue(yield* isDone(closing))
+        assert.deepInclude(yield* socket.closed, { _tag: "ConnectionClosed", clean: true })
+      })
+    )
+  )
+
+  it.effect(`${role} releases a connection whose peer reads nothing`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role)
+        peer.transport.pause()
+        yield* socket.send(new Uint8Array(300_000))
+        const waiting = yield* Effect.fork(Effect.flip(socket.send("a")))
+        yield* settled
+        const closing = yield* Effect.fork(close())
+        yield* firesAfter(closing, 1000)
+        assert.strictEqual((yield* Fiber.join(waiting))._tag, "SendRejected")
+        peer.transport.resume()
+      })
+    )
+  )
+
+  it.effect(`${role} releases many connections side by side`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const all = yield* Effect.replicateEffect(openIn(role, { peer: { polite: false } }), 3)
+        const closing = yield* Effect.fork(Effect.forEach(all, ({ close }) => close(), { concurrency: "unbounded" }))
+        for (const { peer } of all) yield* peer.awaitFrames(1)
+        yield* firesAfter(closing, 1000)
+      })
+    )
+  )
+
+  it.effect(`${role} releases many connections of one scope with parallel finalizers side by side`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const peers = yield* Effect.replicateEffect(open(role, { peer: { polite: false } }), 3).pipe(
+          Effect.parallelFinalizers,
+          Effect.scoped,
+          Effect.fork
+        )
+        yield* settled
+        yield* firesAfter(peers, 1000)
+        for (const { peer } of yield* Fiber.join(peers)) {
+          assert.deepStrictEqual(peer.said, ["close 1000"])
+          peer.destroy()
+        }
+      })
+    )
+  )
+})
+
+describe.each(roles)("WebSocket of a %s: deadlines of close", (role) => {
+  for (const [name, closeTimeout, millis] of [
+    ["5 seconds by default", undefined, 5000],
+    ["the time that was set", "300 millis", 300]
+  ] as const) {
+    it.effect(`${role} gives a peer that doesn't answer ${name}`, () =>
+      leavesNothing(
+        Effect.gen(function* () {
+          const { close, peer, socket } = yield* openIn(role, { socket: { closeTimeout }, peer: { polite: false } })
+          const closing = yield* Effect.fork(Effect.flip(socket.close()))
+          yield* peer.awaitFrames(1)
+          yield* firesAfter(closing, millis)
+          const error = yield* Fiber.join(closing)
+          assert.deepInclude(error, { _tag: "ConnectionTimeout", phase: "close" })
+          assert.strictEqual(error._tag === "ConnectionTimeout" && Duration.toMillis(error.duration), millis)
+          assert.strictEqual(yield* socket.closed, error)
+          yield* close()
+        })
+      )
+    )
+  }
+
+  it.effect(`${role} goes on closing when whoever called close is interrupted`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role, { peer: { polite: false } })
+        const closing = yield* Effect.fork(socket.close())
+        yield* peer.awaitFrames(1)
+        yield* Fiber.interrupt(closing)
+        const closed = yield* Effect.fork(socket.closed)
+        yield* firesAfter(closed, 5000)
+        yield* close()
+      })
+    )
+  )
+
+  it.effect(`${role} waits no longer than the deadline for the transport to end after both Close frames`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role, { peer: { polite: false } })
+        peer.sendClose(1000)
+        const closed = yield* Effect.fork(socket.closed)
+        yield* peer.awaitFrames(1)
+        yield* firesAfter(closed, 5000)
+        assert.deepInclude(yield* Fiber.join(closed), { _tag: "ConnectionClosed", clean: true })
+        yield* close()
+      })
+    )
+  )
+
+  it.effect(`${role} waits no longer than the deadline for a peer that it has failed`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role, { peer: { polite: false } })
+        peer.send(peer.frame(3))
+        const closed = yield* Effect.fork(socket.closed)
+        yield* peer.awaitFrames(1)
+        assert.strictEqual((yield* Effect.flip(socket.receive))._tag, "ProtocolError")
+        yield* firesAfter(closed, 5000)
+        yield* close()
+      })
+    )
+  )
+})
+
+describe.each(roles)("WebSocket of a %s: the answer to a Close frame", (role) => {
+  const echoAfter = (socket: WebSocket.WebSocket, millis: number) =>
+    WebSocket.run(socket, (message) => Effect.delay(socket.send(message), millis))
+
+  it.effect(`${role} answers behind the replies to the messages that came before`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role)
+        const running = yield* Effect.fork(echoAfter(socket, 300))
+        yield* settled
+        peer.send(peer.text("a"), peer.text("b"), peer.close(1000))
+        if (role === "client") peer.end()
+        yield* TestClock.adjust(599)
+        assert.deepStrictEqual(peer.said, ["text a"])
+        yield* TestClock.adjust(1)
+        yield* peer.awaitClosed
+        assert.deepStrictEqual(peer.said, ["text a", "text b", "close 1000"])
+        assert.deepStrictEqual(yield* Fiber.await(running), Exit.void)
+        yield* close()
+      })
+    )
+  )
+
+  it.effect(`${role} tells of a fault behind the replies to the messages that came before`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role)
+        const running = yield* Effect.fork(Effect.flip(echoAfter(socket, 300)))
+        yield* settled
+        peer.send(peer.text("a"), peer.frame(3))
+        yield* TestClock.adjust(300)
+        yield* peer.awaitClosed
+        assert.deepStrictEqual(
+          peer.said.map((text) => text.slice(0, 10)),
+          ["text a", "close 1002"]
+        )
+        assert.strictEqual((yield* Fiber.join(running))._tag, "ProtocolError")
+        yield* close()
+      })
+    )
+  )
+
+  it.effect(`${role} answers within a second when nobody handles what came before`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role)
+        const running = yield* Effect.fork(Effect.flip(WebSocket.run(socket, () => Effect.never)))
+        yield* settled
+        peer.send(peer.text("a"), peer.close(4000))
+        if (role === "client") peer.end()
+        const closed = yield* Effect.fork(socket.closed)
+        yield* firesAfter(closed, 1000)
+        assert.deepStrictEqual(peer.said, ["close 4000"])
+        yield* Fiber.interrupt(running)
+        yield* close()
+      })
+    )
+  )
+
+  it.effect(`${role} answers at once when there is nothing to handle`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        for (const reads of [false, true]) {
+          const { close, peer, socket } = yield* openIn(role)
+          const reading = yield* Effect.fork(reads ? Effect.ignore(socket.receive) : Effect.void)
+          yield* settled
+          peer.sendClose(1000)
+          if (role === "client") peer.end()
+          yield* peer.awaitClosed
+          assert.deepStrictEqual(peer.said, ["close 1000"])
+          yield* Fiber.join(reading)
+          yield* close()
+        }
+      })
+    )
+  )
+
+  it.effect(`${role} answers with its own reason when it closes meanwhile`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role)
+        const running = yield* Effect.fork(
+          WebSocket.run(socket, () => Effect.zipRight(Effect.sleep(100), socket.close({ code: 4001, reason: "mine" })))
+        )
+        yield* settled
+        peer.send(peer.text("a"), peer.close(4000))
+        if (role === "client") peer.end()
+        yield* TestClock.adjust(100)
+        yield* peer.awaitClosed
+        assert.deepStrictEqual(peer.said, ["close 4001 mine"])
+        const closed = yield* socket.closed
+        assert.deepInclude(closed, { initiator: "peer", code: 4000, sent: { code: 4001, reason: "mine" } })
+        assert.deepStrictEqual(yield* Fiber.await(running), Exit.fail(closed))
+        yield* close()
+      })
+    )
+  )
+
+  it.effect(`${role} answers when its scope closes meanwhile`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role)
+        peer.send(peer.text("a"), peer.close(1000))
+        if (role === "client") peer.end()
+        yield* settled
+        assert.deepStrictEqual(peer.said, [])
+        yield* close()
+        assert.deepStrictEqual(peer.said, ["close 1000"])
+        assert.deepInclude(yield* socket.closed, { _tag: "ConnectionClosed", clean: true })
+      })
+    )
+  )
+
+  it.effect(`${role} ends although the transport goes before the answer`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { close, peer, socket } = yield* openIn(role)
+        const running = yield* Effect.fork(echoAfter(socket, 300))
+        yield* settled
+        peer.send(peer.text("a"), peer.close(1000))
+        yield* settled
+        peer.destroy()
+        yield* TestClock.adjust(300)
+        const closed = yield* socket.closed
+        assert.deepInclude(closed, { _tag: "ConnectionClosed", code: 1000 })
+        assert.deepStrictEqual(yield* Fiber.await(running), Exit.void)
+        yield* close()
+      })
+    )
+  )
+})

@@ -1,0 +1,117 @@
+import * as Protocol from "@effect-ws/core/Protocol"
+import { SendRejected } from "@effect-ws/api/SendRejected"
+import { emptyInfo, type Transport } from "@effect-ws/api/Transport"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import { Outbox } from "../../src/internal/Outbox.ts"
+
+/** A transport that takes what it is told to take. */
+const makeTransport = (highWaterMark: number) => {
+  const transport = {
+    info: emptyInfo,
+    writable: 0,
+    writes: 0,
+    start: () => {},
+    write: (chunks: ReadonlyArray<Uint8Array>) => {
+      transport.writes++
+      for (const chunk of chunks) transport.writable += chunk.length
+      return transport.writable < highWaterMark
+    },
+    pause: () => {},
+    resume: () => {},
+    end: () => {},
+    destroy: () => {}
+  }
+  return transport satisfies Transport
+}
+
+/** Messages of 100 bytes take 102 on the wire. */
+const message = new Uint8Array(100)
+
+const make = (highWaterMark: number, transportMark = 1) => {
+  const transport = makeTransport(transportMark)
+  const outbox = new Outbox(Protocol.make({ role: "server" }), transport, highWaterMark)
+  const log: Array<string> = []
+  const resume = (name: string) => (exit: Exit.Exit<void, unknown>) => void log.push(`${name} ${exit._tag}`)
+  return { log, outbox, resume, transport }
+}
+
+const closing = new SendRejected({ reason: { _tag: "Closing" } })
+
+describe("Outbox", () => {
+  it("outbox admits what fits under the mark, and one message when it is empty", () => {
+    const { outbox } = make(204)
+    assert.isTrue(outbox.offer(new Uint8Array(1000)))
+    assert.isFalse(outbox.offer("a"))
+    const other = make(210)
+    assert.isTrue(other.outbox.offer(message))
+    assert.isTrue(other.outbox.offer(message))
+    assert.strictEqual(other.outbox.held, 204)
+    assert.isFalse(other.outbox.offer(message))
+    assert.isTrue(other.outbox.offer("a"))
+  })
+
+  it("outbox writes what waits for the end of the turn when there is no room, and asks again", () => {
+    const { outbox, transport } = make(150, 1000)
+    for (let i = 0; i < 9; i++) assert.isTrue(outbox.offer(message))
+    assert.strictEqual(transport.writes, 8)
+    assert.isTrue(outbox.offer(message))
+    assert.isFalse(outbox.offer(message))
+  })
+
+  it("outbox resumes those who wait in order as far as there is room, when the transport has drained", () => {
+    const { log, outbox, resume, transport } = make(210)
+    outbox.offer(new Uint8Array(500))
+    for (const name of ["a", "b", "c"]) {
+      assert.isFalse(outbox.offer(message))
+      outbox.park(message, resume(name))
+    }
+    assert.deepStrictEqual(log, [])
+    transport.writable = 0
+    outbox.drained()
+    assert.deepStrictEqual(log, ["a Success", "b Success"])
+    assert.isFalse(outbox.offer(""))
+    transport.writable = 0
+    outbox.drained()
+    assert.deepStrictEqual(log, ["a Success", "b Success", "c Success"])
+    assert.strictEqual(outbox.held, 102)
+  })
+
+  it.effect("outbox forgets who gave up, and goes on with the next", () =>
+    Effect.gen(function* () {
+      const { log, outbox, resume, transport } = make(210)
+      outbox.offer(new Uint8Array(500))
+      assert.isFalse(outbox.offer(message))
+      const giveUp = outbox.park(new Uint8Array(1000), resume("a"))
+      outbox.park(message, resume("b"))
+      yield* giveUp
+      transport.writable = 0
+      outbox.drained()
+      assert.deepStrictEqual(log, ["b Success"])
+    })
+  )
+
+  it("outbox fails all who wait, once", () => {
+    const { log, outbox, resume } = make(210)
+    outbox.offer(new Uint8Array(500))
+    outbox.park(message, resume("a"))
+    outbox.park(message, resume("b"))
+    outbox.fail(closing)
+    outbox.fail(closing)
+    outbox.drained()
+    assert.deepStrictEqual(log, ["a Failure", "b Failure"])
+  })
+
+  it.effect("outbox writes once for all of a turn", () =>
+    Effect.gen(function* () {
+      const { outbox, transport } = make(10_000, 10_000)
+      for (let i = 0; i < 20; i++) outbox.offer(message)
+      assert.strictEqual(transport.writes, 0)
+      yield* Effect.promise(() => Promise.resolve())
+      assert.strictEqual(transport.writes, 1)
+      outbox.flush()
+      assert.strictEqual(transport.writes, 1)
+    })
+  )
+})

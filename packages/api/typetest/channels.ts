@@ -1,0 +1,128 @@
+/** Pins the error and the requirement channel of every public effect: a change of one is a change for every user. */
+import type { CloseReason } from "@effect-ws/core/CloseReason"
+import type { Message } from "@effect-ws/core/Message"
+import type { Connector, Endpoint } from "@effect-ws/api/Connector"
+import type { ConnectionClosed } from "@effect-ws/api/ConnectionClosed"
+import type { ConnectionTimeout } from "@effect-ws/api/ConnectionTimeout"
+import type { HandshakeError } from "@effect-ws/api/HandshakeError"
+import type { Listener } from "@effect-ws/api/Listener"
+import type { MessageTooBig } from "@effect-ws/api/MessageTooBig"
+import type { ProtocolError } from "@effect-ws/api/ProtocolError"
+import type { SendRejected } from "@effect-ws/api/SendRejected"
+import * as MemoryTransport from "@effect-ws/api/testing/MemoryTransport"
+import type { Transport } from "@effect-ws/api/Transport"
+import type { TransportError } from "@effect-ws/api/TransportError"
+import type { UpgradeExchange } from "@effect-ws/api/UpgradeExchange"
+import * as WebSocket from "@effect-ws/api/WebSocket"
+import * as WebSocketClient from "@effect-ws/api/WebSocketClient"
+import type { WebSocketError } from "@effect-ws/api/WebSocketError"
+import * as WebSocketServer from "@effect-ws/api/WebSocketServer"
+import type { Address } from "@effect/platform/SocketServer"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const pinned = <_Holds extends true>(): void => {}
+
+declare const socket: WebSocket.WebSocket
+declare const exchange: UpgradeExchange
+declare const transport: Transport
+declare const listener: Listener
+declare const connector: Connector
+
+type SendError = WebSocketError | SendRejected
+
+// --- the errors ---------------------------------------------------------------------------------------------------------
+
+pinned<Equal<WebSocketError, ConnectionClosed | ConnectionTimeout | MessageTooBig | ProtocolError | TransportError>>()
+
+// --- the connection -----------------------------------------------------------------------------------------------------
+
+pinned<Equal<typeof socket.receive, Effect.Effect<Message, WebSocketError>>>()
+pinned<Equal<typeof socket.messages, Stream.Stream<Message, WebSocketError>>>()
+pinned<Equal<ReturnType<typeof socket.send>, Effect.Effect<void, SendError>>>()
+pinned<Equal<Parameters<typeof socket.send>, [data: string | ArrayBuffer | ArrayBufferView | Message]>>()
+pinned<Equal<ReturnType<typeof socket.ping>, Effect.Effect<Duration.Duration, SendError>>>()
+pinned<Equal<ReturnType<typeof socket.pong>, Effect.Effect<void, SendError>>>()
+pinned<Equal<ReturnType<typeof socket.close>, Effect.Effect<ConnectionClosed, WebSocketError>>>()
+pinned<Equal<Parameters<typeof socket.close>, [reason?: CloseReason | undefined]>>()
+pinned<Equal<typeof socket.closed, Effect.Effect<WebSocketError>>>()
+
+// --- the verbs ----------------------------------------------------------------------------------------------------------
+
+const accepted = WebSocket.accept(exchange)
+pinned<Equal<typeof accepted, Effect.Effect<WebSocket.WebSocket, HandshakeError, Scope.Scope>>>()
+
+const acceptedTransport = WebSocket.acceptTransport(transport)
+pinned<Equal<typeof acceptedTransport, Effect.Effect<WebSocket.WebSocket, HandshakeError, Scope.Scope>>>()
+
+const rejected = WebSocket.reject()
+pinned<Equal<typeof rejected, Effect.Effect<never, HandshakeError>>>()
+
+const shaken = WebSocket.handshake(transport, { host: "example.com" })
+pinned<Equal<typeof shaken, Effect.Effect<WebSocket.WebSocket, HandshakeError, Scope.Scope>>>()
+
+const connected = WebSocket.connect("ws://example.com")
+pinned<
+  Equal<
+    typeof connected,
+    Effect.Effect<WebSocket.WebSocket, HandshakeError, Scope.Scope | WebSocketClient.WebSocketClient>
+  >
+>()
+
+// --- run: what the handler fails with and requires comes through ----------------------------------------------------------
+
+class Failure {
+  readonly _tag = "Failure"
+}
+class Service extends Context.Tag("typetest/Service")<Service, { readonly work: Effect.Effect<number, Failure> }>() {}
+
+const echoing = WebSocket.run(socket, (message) => socket.send(message))
+pinned<Equal<typeof echoing, Effect.Effect<void, SendError>>>()
+
+const watching = WebSocket.run(socket, () => {})
+pinned<Equal<typeof watching, Effect.Effect<void, WebSocketError>>>()
+
+const working = WebSocket.run(socket, () => Effect.flatMap(Service, ({ work }) => work))
+pinned<Equal<typeof working, Effect.Effect<void, WebSocketError | Failure, Service>>>()
+
+const choosing = WebSocket.run(socket, (message) =>
+  message._tag === "Text" ? Effect.fail(new Failure()) : Effect.as(Service, 1)
+)
+pinned<Equal<typeof choosing, Effect.Effect<void, WebSocketError | Failure, Service>>>()
+
+const sometimes = WebSocket.run(socket, (message) => {
+  if (message._tag === "Text") return Effect.fail(new Failure())
+})
+pinned<Equal<typeof sometimes, Effect.Effect<void, WebSocketError | Failure>>>()
+
+// --- the services -------------------------------------------------------------------------------------------------------
+
+pinned<Equal<typeof WebSocketServer.address, Effect.Effect<Address, never, WebSocketServer.WebSocketServer>>>()
+
+const serving = WebSocketServer.run((exchange) => WebSocket.accept(exchange))
+pinned<Equal<typeof serving, Effect.Effect<never, never, WebSocketServer.WebSocketServer>>>()
+
+const routing = WebSocketServer.run((exchange) =>
+  exchange.request.path === "/" ? WebSocket.accept(exchange) : Effect.flatMap(Service, ({ work }) => work)
+)
+pinned<Equal<typeof routing, Effect.Effect<never, never, WebSocketServer.WebSocketServer | Service>>>()
+
+const server = WebSocketServer.make(listener)
+pinned<Equal<typeof server, Effect.Effect<WebSocketServer.Service, never, Scope.Scope>>>()
+
+const client = WebSocketClient.make(connector)
+pinned<Equal<typeof client, WebSocketClient.Service>>()
+pinned<Equal<ReturnType<typeof client.connect>, Effect.Effect<WebSocket.WebSocket, HandshakeError, Scope.Scope>>>()
+
+// --- the ports ----------------------------------------------------------------------------------------------------------
+
+pinned<Equal<Parameters<Connector>, [endpoint: Endpoint]>>()
+pinned<Equal<ReturnType<Connector>, Effect.Effect<Transport, TransportError, Scope.Scope>>>()
+pinned<Equal<typeof listener.stop, Effect.Effect<void>>>()
+
+const pair = MemoryTransport.make()
+pinned<Equal<typeof pair, Effect.Effect<MemoryTransport.Pair>>>()
