@@ -7,16 +7,13 @@ import { formatAddress } from "@effect-ws/api/TransportError"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as WebSocketServer from "@effect-ws/api/WebSocketServer"
 import * as NodeWebSocketServer from "@effect-ws/platform-node/NodeWebSocketServer"
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { parseArgs } from "node:util"
+import * as Cli from "./cli/Cli.ts"
 
-const { values } = parseArgs({
-  options: { host: { type: "string", default: "127.0.0.1" }, port: { type: "string", default: "0" } }
-})
+const usage = "usage: echo-server [--host HOST] [--port PORT]"
 
-const program = Effect.gen(function* () {
+const serve = Effect.gen(function* () {
   yield* Console.log(`listening on ws://${formatAddress(yield* WebSocketServer.address)}`)
   yield* WebSocketServer.run((exchange) =>
     Effect.gen(function* () {
@@ -26,7 +23,15 @@ const program = Effect.gen(function* () {
   )
 })
 
+const program = Effect.gen(function* () {
+  const { values } = yield* Cli.parse(usage, {
+    options: { host: { type: "string", default: "127.0.0.1" }, port: { type: "string", default: "0" } }
+  })
+  const port = yield* Cli.port(values.port)
+  yield* serve.pipe(Effect.provide(NodeWebSocketServer.layer({ host: values.host, port })))
+})
+
 program.pipe(
-  Effect.provide(NodeWebSocketServer.layer({ host: values.host, port: Number(values.port) })),
-  NodeRuntime.runMain
+  Effect.catchTag("ServerError", (error) => Cli.fail(error.message)),
+  Cli.run
 )
