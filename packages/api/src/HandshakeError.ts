@@ -39,7 +39,7 @@ export interface Reject {
 }
 
 /**
- * The server answered with another status than 101.
+ * The server answered with another status than 101. The body of its answer isn't read.
  *
  * @since 0.1.0
  * @category models

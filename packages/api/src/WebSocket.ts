@@ -100,7 +100,7 @@ export interface WebSocket {
    * received. A peer that doesn't answer ends it by the deadline, with a `ConnectionTimeout`. When the closing handshake
    * was done already, whoever began it, the outcome is the same again. Interruption ends the waiting, not the closing.
    */
-  readonly close: (reason?: CloseReason.CloseReason) => Effect.Effect<ConnectionClosed, WebSocketError>
+  readonly close: (reason?: CloseReason.Input) => Effect.Effect<ConnectionClosed, WebSocketError>
   /** Waits until the transport has ended, and tells what ended the connection. Never fails. */
   readonly closed: Effect.Effect<WebSocketError>
 }
@@ -121,7 +121,10 @@ export type Sendable = string | ArrayBuffer | ArrayBufferView | Message
  * @category models
  */
 export interface AcceptOptions extends ConnectionOptions.Input {
-  /** The subprotocols that are spoken here, the preferred one first: the first that the client offered is chosen. */
+  /**
+   * The subprotocols that are spoken here, the preferred one first: the first that the client offered is chosen, and none
+   * when it offered none of them. A server that insists on one looks at `exchange.request.subprotocols` and rejects.
+   */
   readonly subprotocols?: ReadonlyArray<string> | undefined
   /**
    * Which web pages may connect. `"same"` by default: a request with an `Origin` must come from a page of this very host and
@@ -307,7 +310,8 @@ export const connect = (
  * The next message waits until the effect of the handler is done; what comes meanwhile is held up to the high-water mark,
  * then reading pauses. A handler that returns nothing, or an `Exit`, costs no step of the fiber. Completes when the
  * connection ended cleanly and fails otherwise, or as the handler does; the messages that were not handed out are still
- * there then.
+ * there then. A handler that fails with the clean end of this very connection, as a `send` does that comes too late, ends it
+ * normally too.
  *
  * @since 0.1.0
  * @category operations

@@ -84,7 +84,8 @@ export const make = (
  * in the log. A peer that goes away before the 101 interrupts the handler.
  *
  * When `run` is interrupted, no new connections are taken, requests that wait get a 503, all connections a Close frame with
- * 1001: their messages end, and the handlers may finish until the close timeout. The rest is interrupted then.
+ * 1001: nothing can be sent from then on, their messages end, and the handlers may finish until the close timeout. The rest
+ * is interrupted then.
  *
  * @example
  * import * as WebSocket from "@effect-ws/api/WebSocket"

@@ -21,6 +21,19 @@ export interface CloseReason {
 }
 
 /**
+ * A close reason as a program writes it: the text may be left out.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Input {
+  /** The close code. */
+  readonly code: number
+  /** The text; none by default. */
+  readonly reason?: string | undefined
+}
+
+/**
  * Says what is wrong with a close reason that was to be sent.
  *
  * @since 0.1.0

@@ -105,6 +105,9 @@ export const fromPieces = (
  */
 export const isMessage = (value: unknown): value is Message => value instanceof Text || value instanceof Binary
 
+// What Node's console and Effect's logger ask for, so that they show what a message says and not how it is held.
+const inspect: unique symbol = Symbol.for("nodejs.util.inspect.custom")
+
 class Text implements TextMessage {
   readonly _tag = "Text"
   readonly byteLength: number
@@ -126,6 +129,18 @@ class Text implements TextMessage {
   get text(): string {
     return (this.decoded ??= this.byteOps.decodeText(this.bytes))
   }
+
+  toJSON(): unknown {
+    return { _tag: this._tag, text: this.text }
+  }
+
+  toString(): string {
+    return this.text
+  }
+
+  [inspect](): unknown {
+    return this.toJSON()
+  }
 }
 
 class Binary implements BinaryMessage {
@@ -141,6 +156,18 @@ class Binary implements BinaryMessage {
   get bytes(): Uint8Array {
     if (this.pieces.length !== 1) this.pieces = [join(this.pieces, this.byteLength)]
     return this.pieces[0]!
+  }
+
+  toJSON(): unknown {
+    return { _tag: this._tag, byteLength: this.byteLength }
+  }
+
+  toString(): string {
+    return `${this.byteLength} bytes`
+  }
+
+  [inspect](): unknown {
+    return this.toJSON()
   }
 }
 

@@ -1,3 +1,4 @@
+import { inspect } from "node:util"
 import { assert, describe, it } from "vitest"
 import { portable } from "../src/ByteOps.ts"
 import * as Frame from "../src/Frame.ts"
@@ -80,5 +81,21 @@ describe("5.6 messages", () => {
     for (const value of [undefined, null, "a", hex("00"), { _tag: "Text" }, Message.textFromBytes(hex("ff"))]) {
       assert.isFalse(Message.isMessage(value))
     }
+  })
+})
+
+describe("5.6 a message that is logged", () => {
+  it("both roles show what a message says, not how it is held", () => {
+    const text = Message.text("hé")
+    const binary = Message.binary(Uint8Array.of(1, 2))
+    assert.deepStrictEqual(JSON.parse(JSON.stringify([text, binary])), [
+      { _tag: "Text", text: "hé" },
+      { _tag: "Binary", byteLength: 2 }
+    ])
+    assert.deepStrictEqual([String(text), String(binary)], ["hé", "2 bytes"])
+    assert.deepStrictEqual(
+      [inspect(text), inspect(binary)],
+      ["{ _tag: 'Text', text: 'hé' }", "{ _tag: 'Binary', byteLength: 2 }"]
+    )
   })
 })

@@ -1,7 +1,8 @@
 /**
  * All deadlines on one Clock behind one fiber, which sleeps until the earliest and exists only while there is one.
  *
- * A deadline fires up to `granularity` later than asked for, never earlier: those that lie close together share a wake-up.
+ * A deadline never fires early. It fires in time unless another one fired less than `rest` ago, and then as soon as the
+ * rest is over: so those that lie close together share a wake-up.
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -30,6 +31,7 @@ export class Deadlines {
   private live = 0
   private sleeper: Fiber.RuntimeFiber<void> | undefined = undefined
   private wakesAt = Infinity
+  private restsUntil = -Infinity
 
   constructor(clock: Clock.Clock) {
     this.clock = clock
@@ -92,13 +94,14 @@ export class Deadlines {
   }
 
   private readonly sleep: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.sleep(Math.max(0, this.wakesAt - this.now()) + granularity)
+    Effect.sleep(Math.max(0, this.wakesAt - this.now(), this.restsUntil - this.now()))
   ).pipe(Effect.andThen(Effect.sync(() => this.fire())))
 
   private fire(): void {
     this.sleeper = undefined
     this.wakesAt = Infinity
     const now = this.now()
+    this.restsUntil = now + rest
     const due = this.waiting.findIndex((deadline) => deadline.at > now)
     const expired = this.waiting.splice(0, due === -1 ? this.waiting.length : due)
     for (const deadline of expired) this.expire(deadline)
@@ -113,8 +116,8 @@ export class Deadlines {
   }
 }
 
-/** In milliseconds: what a deadline may be late, so that thousands of them cost a few wake-ups a second. */
-const granularity = 20
+/** In milliseconds: thousands of deadlines cost a few wake-ups a second. */
+const rest = 20
 const sweepFrom = 64
 
 const byClock = new WeakMap<Clock.Clock, Deadlines>()

@@ -9,6 +9,7 @@ import * as UpgradeRequest from "@effect-ws/core/UpgradeRequest"
 import * as UpgradeResponse from "@effect-ws/core/UpgradeResponse"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Inspectable from "effect/Inspectable"
 import type { ConnectionOptions } from "../ConnectionOptions.ts"
 import type { HandshakeError } from "../HandshakeError.ts"
 import type { Incoming } from "../Listener.ts"
@@ -85,6 +86,19 @@ export class Exchange implements UpgradeExchange {
     if (this.state !== "pending") return
     this.state = "refused"
     this.opening.refuse(answers.encode(refusal))
+  }
+
+  // What is shown of an exchange in a log: no field of the request, which may hold credentials, nor its query.
+  toJSON(): unknown {
+    return { _id: "UpgradeExchange", path: this.request.path, peer: this.info.remoteAddress, state: this.state }
+  }
+
+  toString(): string {
+    return Inspectable.format(this.toJSON())
+  }
+
+  [Inspectable.NodeInspectSymbol](): unknown {
+    return this.toJSON()
   }
 
   /** Drops the transport without an answer, if nobody has answered. */

@@ -16,6 +16,7 @@ import type { ConnectionOptions } from "../ConnectionOptions.ts"
 import { HandshakeError } from "../HandshakeError.ts"
 import type { Incoming } from "../Listener.ts"
 import { SendRejected } from "../SendRejected.ts"
+import { formatAddress } from "../TransportError.ts"
 import * as answers from "./answers.ts"
 import type { Engine } from "./Engine.ts"
 import * as Exchanges from "./Exchange.ts"
@@ -110,14 +111,14 @@ export class Serving<R> {
   private conclude(exchange: Exchanges.Exchange, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     this.exchanges.delete(exchange)
     if (exchange.state === "pending") return this.answer(exchange, exit)
-    return Exit.isFailure(exit) && !isExpected(exit.cause, exchange) ? this.onError(exit.cause) : Effect.void
+    return Exit.isFailure(exit) && !isExpected(exit.cause, exchange) ? this.report(exchange, exit.cause) : Effect.void
   }
 
   // The handler has ended without accepting: what it failed with is the answer, or it has made a mistake.
   private answer(exchange: Exchanges.Exchange, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     if (Exit.isSuccess(exit)) {
       exchange.refuse(answers.internalError)
-      return this.onError(Cause.die(unanswered))
+      return this.report(exchange, Cause.die(unanswered))
     }
     if (Cause.isInterruptedOnly(exit.cause)) {
       exchange.refuse(answers.unavailable)
@@ -126,10 +127,17 @@ export class Serving<R> {
     const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
     if (error instanceof HandshakeError && error.answer !== undefined) {
       exchange.refuse(error.answer)
-      return isOurs(error) ? this.onError(exit.cause) : noteRefusal(error)
+      return isOurs(error) ? this.report(exchange, exit.cause) : noteRefusal(error)
     }
     exchange.refuse(answers.internalError)
-    return this.onError(exit.cause)
+    return this.report(exchange, exit.cause)
+  }
+
+  // The path without its query, which may hold a secret.
+  private report(exchange: Exchanges.Exchange, cause: Cause.Cause<unknown>): Effect.Effect<void> {
+    const { remoteAddress } = exchange.info
+    const peer = remoteAddress === undefined ? "unknown" : formatAddress(remoteAddress)
+    return Effect.annotateLogs(this.onError(cause), { "websocket.path": exchange.request.path, "websocket.peer": peer })
   }
 
   private interruptAll(): Effect.Effect<void> {

@@ -11,6 +11,7 @@ import * as Chunk from "effect/Chunk"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -73,8 +74,11 @@ class Handle implements WebSocket {
     return this.connection.pong(payload ?? empty)
   }
 
-  close(reason: CloseReason.CloseReason = CloseReason.normal): Effect.Effect<ConnectionClosed, WebSocketError> {
+  close(
+    { code, reason: text = "" }: CloseReason.Input = CloseReason.normal
+  ): Effect.Effect<ConnectionClosed, WebSocketError> {
     return Effect.suspend(() => {
+      const reason = { code, reason: text }
       const fault = CloseReason.validate(reason)
       if (fault !== undefined) return Exit.die(new RangeError(fault.message))
       this.connection.beginClose(reason)
@@ -86,6 +90,20 @@ class Handle implements WebSocket {
 
   get closed(): Effect.Effect<WebSocketError> {
     return this.connection.awaitEnd
+  }
+
+  // What is shown of a connection in a log: no field of its heads, which may hold credentials.
+  toJSON(): unknown {
+    const { connection, info, role, subprotocol } = this
+    return { _id: "WebSocket", role, subprotocol, peer: info.remoteAddress, end: connection.failure?.message }
+  }
+
+  toString(): string {
+    return Inspectable.format(this.toJSON())
+  }
+
+  [Inspectable.NodeInspectSymbol](): unknown {
+    return this.toJSON()
   }
 }
 

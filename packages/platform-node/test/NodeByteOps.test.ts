@@ -1,0 +1,103 @@
+import { type ByteOps, portable } from "@effect-ws/core/ByteOps"
+import { nodeByteOps } from "@effect-ws/platform-node/NodeByteOps"
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+
+const utf8 = (text: string) => new TextEncoder().encode(text)
+
+/** Bytes that are mostly UTF-8: random ones would hardly ever be. */
+const anyBytes = fc.oneof(
+  fc.uint8Array({ maxLength: 200 }),
+  fc.string({ unit: "binary", maxLength: 60 }).map(utf8),
+  fc
+    .tuple(fc.string({ unit: "binary", minLength: 1, maxLength: 60 }).map(utf8), fc.nat(), fc.nat(255))
+    .map(([bytes, at, value]) => bytes.map((byte, i) => (i === at % bytes.length ? value : byte)))
+)
+
+/** Text with every kind of code unit, lone surrogates too. */
+const anyText = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 2000 }),
+  fc.array(fc.nat(0xffff), { maxLength: 50 }).map((units) => String.fromCharCode(...units)),
+  fc.nat(3000).map((length) => "a".repeat(length))
+)
+
+const range = (bytes: Uint8Array, a: number, b: number): readonly [start: number, end: number] => {
+  const size = bytes.length + 1
+  return [Math.min(a % size, b % size), Math.max(a % size, b % size)]
+}
+
+/** Runs a function on copies of the bytes: a plain array, and a Buffer that starts in the middle of its memory. */
+const onBoth = <A>(bytes: Uint8Array, use: (bytes: Uint8Array, byteOps: ByteOps) => A) => {
+  const inside = Buffer.alloc(bytes.length + 7).subarray(3, 3 + bytes.length)
+  inside.set(bytes)
+  const expected = use(bytes.slice(), portable)
+  assert.deepStrictEqual(use(bytes.slice(), nodeByteOps), expected)
+  assert.deepStrictEqual(use(inside, nodeByteOps), expected)
+}
+
+describe("NodeByteOps", () => {
+  it("node and portable validate UTF-8 alike", () => {
+    fc.assert(
+      fc.property(anyBytes, fc.nat(), fc.nat(), (bytes, a, b) => {
+        const [start, end] = range(bytes, a, b)
+        onBoth(bytes, (copy, byteOps) => byteOps.isUtf8(copy, start, end))
+        onBoth(bytes, (copy, byteOps) => byteOps.isUtf8(copy, 0, copy.length))
+      })
+    )
+  })
+
+  it("node and portable decode valid text alike", () => {
+    fc.assert(fc.property(anyText, (text) => onBoth(utf8(text), (bytes, byteOps) => byteOps.decodeText(bytes))))
+  })
+
+  it("node and portable keep a byte order mark and U+0000", () => {
+    for (const text of ["\ufeffa", "\0", "", "\ufeff".repeat(600), `${"a".repeat(1023)}é`]) {
+      assert.strictEqual(nodeByteOps.decodeText(utf8(text)), text)
+      assert.strictEqual(portable.decodeText(utf8(text)), text)
+    }
+  })
+
+  it("node and portable write text alike, lone surrogates as U+FFFD", () => {
+    fc.assert(
+      fc.property(anyText, fc.nat(20), (text, offset) => {
+        const length = portable.textByteLength(text)
+        assert.strictEqual(nodeByteOps.textByteLength(text), length)
+        onBoth(new Uint8Array(offset + length + 4).fill(0xee), (target, byteOps) => {
+          const written = byteOps.writeText(text, target, offset)
+          assert.strictEqual(written, length)
+          return [...target]
+        })
+      })
+    )
+  })
+
+  it("node writes text that fills its target, or is empty at its end", () => {
+    const target = nodeByteOps.allocate(5)
+    assert.strictEqual(nodeByteOps.writeText("hello", target, 0), 5)
+    assert.strictEqual(nodeByteOps.writeText("", target, 5), 0)
+    assert.strictEqual(nodeByteOps.decodeText(target), "hello")
+  })
+
+  it("node and portable mask alike", () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: 300 }),
+        fc.nat(),
+        fc.nat(),
+        fc.integer(),
+        fc.nat(9),
+        (bytes, a, b, key, phase) => {
+          const [start, end] = range(bytes, a, b)
+          onBoth(bytes, (copy, byteOps) => {
+            byteOps.mask(copy, start, end, key, phase)
+            return [...copy]
+          })
+        }
+      )
+    )
+  })
+
+  it("node allocates as many bytes as asked", () => {
+    for (const size of [0, 1, 4096, 100_000]) assert.strictEqual(nodeByteOps.allocate(size).length, size)
+  })
+})
