@@ -24,5 +24,7 @@ if (skips.length > 0) {
     console.error("With REQUIRE_PEERS=1 nothing may be skipped.")
     code ||= 1
   }
+} else {
+  console.log("No peer program was missing on this machine.")
 }
 process.exitCode = code

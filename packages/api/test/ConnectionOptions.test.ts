@@ -9,7 +9,7 @@ describe("ConnectionOptions", () => {
   it("options have a finite default each", () => {
     assert.deepStrictEqual(ConnectionOptions.make(), ConnectionOptions.defaults)
     for (const key of sizes) assert.isTrue(Number.isSafeInteger(ConnectionOptions.defaults[key]))
-    for (const key of durations) assert.isTrue(Duration.isFinite(ConnectionOptions.defaults[key]))
+    for (const key of durations) assert.isTrue(Duration.isFinite(Duration.decode(ConnectionOptions.defaults[key])))
     assert.deepStrictEqual(Object.keys(ConnectionOptions.defaults).sort(), [...sizes, ...durations].sort())
   })
 

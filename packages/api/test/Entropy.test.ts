@@ -17,9 +17,9 @@ describe("Entropy", () => {
 
   it.effect("reference has nothing to do with the Random of Effect, which can be foretold", () =>
     Effect.gen(function* () {
-      const draw = Effect.map(Entropy.Entropy, (source) => {
+      const draw = Effect.map(Entropy.Entropy, ({ fill }) => {
         const bytes = new Uint8Array(32)
-        source.fill(bytes)
+        fill(bytes)
         return bytes
       })
       const seeded = Effect.withRandom(draw, Random.make("seed"))

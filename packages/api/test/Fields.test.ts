@@ -4,13 +4,13 @@ import { assert, describe, it } from "@effect/vitest"
 
 describe("Fields", () => {
   it("fields may be a record, pairs, a Map, or none", () => {
-    const expected = [
+    const expected: Headers.Headers = [
       ["A", "1"],
       ["b", "2"]
     ]
     assert.deepEqual(Fields.toHeaders({ A: "1", b: "2" }), expected)
-    assert.deepEqual(Fields.toHeaders(expected as Array<[string, string]>), expected)
-    assert.deepEqual(Fields.toHeaders(new Map(expected as Array<[string, string]>)), expected)
+    assert.deepEqual(Fields.toHeaders(expected), expected)
+    assert.deepEqual(Fields.toHeaders(new Map(expected)), expected)
     assert.strictEqual(Fields.toHeaders(undefined), Headers.empty)
     assert.deepEqual(Fields.toHeaders({}), [])
   })

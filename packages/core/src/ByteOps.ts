@@ -132,5 +132,5 @@ const isLowSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xdc00
 const wordsPayFrom = 64
 const littleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
 
-let encoder: TextEncoder | undefined
-let decoder: TextDecoder | undefined
+let encoder: InstanceType<typeof TextEncoder> | undefined
+let decoder: InstanceType<typeof TextDecoder> | undefined

@@ -271,8 +271,10 @@ describe("Inbox: disturbance", () => {
               for (const text of ["a", "b", "c"]) {
                 yield* settled
                 push(inbox, text)
+                yield* settled
+                // Somebody is left who waits: nothing may lie about.
+                assert.isTrue(inbox.isEmpty || text === "c")
               }
-              yield* settled
             })
             yield* disturbed(receiveInto(inbox, got), feed)
             yield* settled

@@ -13,8 +13,8 @@ describe("leavesNothing", () => {
     leavesNothing(
       Effect.gen(function* () {
         const pair = yield* makePair()
-        new Peer(pair.client, "client").end()
-        new Peer(pair.server, "server")
+        const [client] = [new Peer(pair.client, "client"), new Peer(pair.server, "server")]
+        client.end()
         yield* Effect.forkDaemon(Effect.yieldNow())
       })
     )

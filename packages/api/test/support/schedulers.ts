@@ -51,7 +51,7 @@ export interface Points {
 
 /** All the ways in which a fiber that is to be interrupted anywhere is interrupted. */
 export const interruptions: ReadonlyArray<Points> = [
-  ...[10, 11, 13, 16].map((opsPerTurn) => ({ each: "task" as const, opsPerTurn, interrupt: true })),
+  ...[11, 13, 16].map((opsPerTurn) => ({ each: "task" as const, opsPerTurn, interrupt: true })),
   { each: "operation", interrupt: true },
   { each: "operation", pause: 1, interrupt: true },
   { each: "operation", pause: 60, interrupt: true }
