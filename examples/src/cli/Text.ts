@@ -7,7 +7,14 @@ import type { Message } from "@effect-ws/core/Message"
 
 /** The beginning of a text in quotes; what a terminal would act on is escaped. */
 export const quote = (text: string, limit = 48): string =>
-  text.length > limit ? `${JSON.stringify(text.slice(0, limit))}...` : JSON.stringify(text)
+  text.length > limit ? `${escape(text.slice(0, limit))}...` : escape(text)
+
+// JSON leaves the upper control characters as they are, and those that turn the direction of writing.
+const escape = (text: string): string =>
+  JSON.stringify(text).replace(
+    /[\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
 
 /** The beginning of the bytes, in hexadecimal. */
 export const hex = (bytes: Uint8Array, limit = 16): string => {
@@ -25,7 +32,7 @@ export const message = (message: Message): string =>
 export const closeReason = (reason: CloseReason.CloseReason | undefined): string => {
   if (reason === undefined) return "none"
   if (CloseReason.isNone(reason)) return "no code"
-  return reason.reason === "" ? `${reason.code}` : `${reason.code} ${JSON.stringify(reason.reason)}`
+  return reason.reason === "" ? `${reason.code}` : `${reason.code} ${escape(reason.reason)}`
 }
 
 /** How a connection ended, as the value that the program gets. */

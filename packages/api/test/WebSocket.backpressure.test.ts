@@ -94,10 +94,11 @@ describe.each(roles)("WebSocket of a %s: receiving", (role) => {
 
   it.scoped(`${role} sees the end of the peer behind messages that nobody takes`, () =>
     Effect.gen(function* () {
-      const { pair, peer, socket } = yield* open(role, { socket: { inboxHighWaterMark: 300 } })
+      const { pair, peer, socket, transport } = yield* open(role, { socket: { inboxHighWaterMark: 300 } })
       peer.send(...Array.from({ length: 10 }, () => peer.text("0123456789")), peer.close(1000))
       if (role === "client") peer.end()
       yield* settled
+      assert.isFalse(transport.ledger.isPaused)
       // The answer waits a second for somebody to handle the messages in front of it.
       yield* TestClock.adjust(1050)
       assert.deepInclude(yield* socket.closed, { _tag: "ConnectionClosed", clean: true, initiator: "peer" })

@@ -1,5 +1,5 @@
 /** Pins the error and the requirement channel of every public effect: a change of one is a change for every user. */
-import type { CloseReason } from "@effect-ws/core/CloseReason"
+import type { Input as CloseReasonInput } from "@effect-ws/core/CloseReason"
 import type { Message } from "@effect-ws/core/Message"
 import type { Connector, Endpoint } from "@effect-ws/api/Connector"
 import type { ConnectionClosed } from "@effect-ws/api/ConnectionClosed"
@@ -48,7 +48,7 @@ pinned<Equal<Parameters<typeof socket.send>, [data: string | ArrayBuffer | Array
 pinned<Equal<ReturnType<typeof socket.ping>, Effect.Effect<Duration.Duration, SendError>>>()
 pinned<Equal<ReturnType<typeof socket.pong>, Effect.Effect<void, SendError>>>()
 pinned<Equal<ReturnType<typeof socket.close>, Effect.Effect<ConnectionClosed, WebSocketError>>>()
-pinned<Equal<Parameters<typeof socket.close>, [reason?: CloseReason | undefined]>>()
+pinned<Equal<Parameters<typeof socket.close>, [reason?: CloseReasonInput | undefined]>>()
 pinned<Equal<typeof socket.closed, Effect.Effect<WebSocketError>>>()
 
 // --- the verbs ----------------------------------------------------------------------------------------------------------

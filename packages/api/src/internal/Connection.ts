@@ -23,7 +23,7 @@ import type { TransportError } from "../TransportError.ts"
 import type { WebSocketError } from "../WebSocketError.ts"
 import type { Deadline } from "./Deadlines.ts"
 import type { Engine } from "./Engine.ts"
-import { Inbox } from "./Inbox.ts"
+import { Inbox, messageCost } from "./Inbox.ts"
 import { type Data, Outbox } from "./Outbox.ts"
 import { Pings } from "./Pings.ts"
 
@@ -193,7 +193,7 @@ export class Connection implements TransportSink {
   private deliver(message: Message): void {
     if (!this.isClosing || this.inbox.held <= this.options.inboxHighWaterMark) return this.inbox.push(message)
     this.discardedCount++
-    this.discardBytes(message.byteLength)
+    this.discardBytes(message.byteLength + messageCost)
   }
 
   // 5.5.1: our Close frame waits until the messages in front of it are handled, so that the replies to them go first. That

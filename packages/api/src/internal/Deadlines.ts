@@ -27,7 +27,7 @@ export const current: Effect.Effect<Deadlines> = Effect.map(Effect.clock, (clock
 export class Deadlines {
   private readonly clock: Clock.Clock
   // Sorted, the earliest first.
-  private readonly waiting: Array<Deadline> = []
+  private waiting: Array<Deadline> = []
   private live = 0
   private sleeper: Fiber.RuntimeFiber<void> | undefined = undefined
   private wakesAt = Infinity
@@ -71,13 +71,11 @@ export class Deadlines {
   }
 
   private sweep(): void {
-    const kept = this.waiting.filter((deadline) => !deadline.cancelled)
-    this.waiting.length = 0
-    this.waiting.push(...kept)
+    this.waiting = this.waiting.filter((deadline) => !deadline.cancelled)
   }
 
   private stop(): void {
-    this.waiting.length = 0
+    this.waiting = []
     this.wakesAt = Infinity
     this.interruptSleeper()
   }

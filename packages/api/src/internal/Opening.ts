@@ -36,6 +36,7 @@ export class Opening<Head> implements TransportSink {
   private loss: Loss | undefined = undefined
   private isDecided = false
   private isRefused = false
+  private isHurried = false
   private isOver = false
   private dropped = 0
   private deadline: Deadline | undefined
@@ -100,8 +101,13 @@ export class Opening<Head> implements TransportSink {
     this.transport.write([answer])
     this.transport.end()
     this.transport.resume()
-    const millis = Duration.toMillis(this.options.closeTimeout)
-    this.deadline = this.deadlines.after(millis, () => this.transport.destroy())
+    this.awaitEnd()
+  }
+
+  /** Waits no longer than a second for the end of a transport that was refused, or will be: the server goes down. */
+  hurry(): void {
+    this.isHurried = true
+    if (this.isRefused && !this.isOver) this.awaitEnd()
   }
 
   /** Ends the transport without an answer. */
@@ -160,6 +166,13 @@ export class Opening<Head> implements TransportSink {
     return { _tag: "Timeout", phase, duration: Duration.millis(millis) }
   }
 
+  private awaitEnd(): void {
+    this.deadlines.cancel(this.deadline)
+    const closeTimeout = Duration.toMillis(this.options.closeTimeout)
+    const millis = this.isHurried ? Math.min(closeTimeout, maxLingering) : closeTimeout
+    this.deadline = this.deadlines.after(millis, () => this.transport.destroy())
+  }
+
   private done(): void {
     const onDone = this.onDone
     this.onDone = undefined
@@ -191,6 +204,9 @@ const maxLeftover = 16 * 1024
 
 /** In bytes: what is read and dropped after a refusal, so that the answer is not lost to a reset. */
 const maxDropped = 256 * 1024
+
+/** In milliseconds: how long a peer that was refused may keep its end open while the server goes down. */
+const maxLingering = 1000
 
 /** How many interim responses (1xx) are skipped before the one that counts. */
 const maxInterim = 16

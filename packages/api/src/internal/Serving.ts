@@ -63,6 +63,8 @@ export class Serving<R> {
   readonly shutdown: Effect.Effect<void> = Effect.suspend(() => {
     this.isShuttingDown = true
     for (const opening of this.openings) opening.lose({ _tag: "ShuttingDown" })
+    // Whoever was refused, now or before, has got the answer.
+    for (const opening of this.openings) opening.hurry()
     for (const { connection } of this.exchanges) connection?.shutdown(goingAway)
     // Shutting down is part of a release: without `interruptible` the timeout would wait for what it gave up.
     return Effect.interruptible(this.idle).pipe(
