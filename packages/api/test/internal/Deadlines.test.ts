@@ -130,4 +130,19 @@ describe("Deadlines", () => {
       })
     )
   )
+
+  it.effect("deadlines by the hundred thousand are forgotten when they are cancelled, and the others stay", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const deadlines = yield* Deadlines.current
+        let fired = 0
+        const set = () => deadlines.after(1000, () => fired++)
+        const kept = Array.from({ length: 150_000 }, set)
+        for (const deadline of Array.from({ length: 150_200 }, set)) deadlines.cancel(deadline)
+        for (const deadline of kept.slice(1)) deadlines.cancel(deadline)
+        yield* TestClock.adjust(1050)
+        assert.strictEqual(fired, 1)
+      })
+    )
+  )
 })
