@@ -109,8 +109,12 @@ describe("WebSocket.acceptTransport", () => {
     leavesNothing(
       Effect.gen(function* () {
         const { pair, peer } = yield* clientPeer
+        const leftover = requestBytes().slice(0, 20)
+        const accepting = yield* Effect.fork(WebSocket.acceptTransport(pair.server, { leftover }))
+        yield* settled
+        leftover.fill(0)
         peer.send(requestBytes().subarray(20))
-        yield* WebSocket.acceptTransport(pair.server, { leftover: requestBytes().subarray(0, 20) })
+        yield* Fiber.join(accepting)
         assert.strictEqual(yield* peer.awaitHead, acceptedHead("Server: effect-ws"))
       })
     )

@@ -1,0 +1,52 @@
+import * as ConnectionOptions from "@effect-ws/api/ConnectionOptions"
+import * as WebSocket from "@effect-ws/api/WebSocket"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Engine from "../../src/internal/Engine.ts"
+import { type Handle, Serving } from "../../src/internal/Serving.ts"
+import { leavesNothing, makePair, settled } from "../support/leaks.ts"
+import { Peer } from "../support/Peer.ts"
+
+const make = (handle: Handle<never>) =>
+  Effect.map(
+    Engine.make,
+    (engine) => new Serving(engine, ConnectionOptions.make(), Effect.runFork, handle, () => Effect.void)
+  )
+
+/** How many connections, requests and fibers it holds, each. */
+const holds = (serving: Serving<never>) =>
+  Object.values(serving).flatMap((value) => (value instanceof Set ? [value.size] : []))
+
+describe("Serving", () => {
+  it.effect("server holds nothing of connections that are over, however they ended", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const serving = yield* make((exchange) => {
+          if (exchange.request.fields.some(([name]) => name === "X-Reject")) return WebSocket.reject()
+          if (exchange.request.fields.some(([name]) => name === "X-Wait")) return Effect.never
+          return Effect.scoped(Effect.flatMap(WebSocket.accept(exchange), (socket) => socket.receive))
+        })
+        const visits: ReadonlyArray<(peer: Peer) => void> = [
+          (peer) => (peer.sendRequest(), peer.sendClose(1000)),
+          (peer) => (peer.sendRequest(), peer.sendText("a")),
+          (peer) => (peer.sendRequest(), peer.send(peer.frame(3))),
+          (peer) => peer.sendRequest("X-Reject: 1"),
+          (peer) => (peer.sendRequest("X-Wait: 1"), peer.end()),
+          (peer) => peer.sendHead("nonsense"),
+          (peer) => peer.end(),
+          (peer) => peer.destroy()
+        ]
+        for (const visit of visits) {
+          const pair = yield* makePair()
+          const peer = new Peer(pair.client, "client")
+          serving.admit({ transport: pair.server, request: undefined, leftover: undefined })
+          visit(peer)
+          yield* peer.awaitClosed
+        }
+        yield* settled
+        assert.deepStrictEqual(holds(serving), [0, 0, 0])
+        yield* serving.shutdown
+      })
+    )
+  )
+})
