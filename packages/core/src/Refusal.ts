@@ -9,7 +9,9 @@
 import * as HandshakeFault from "./HandshakeFault.ts"
 import * as Headers from "./Headers.ts"
 import * as HttpHead from "./HttpHead.ts"
+import { concat } from "./internal/Bytes.ts"
 import * as Latin1 from "./internal/Latin1.ts"
+import * as ServerField from "./internal/ServerField.ts"
 
 /**
  * An answer that is not an upgrade.
@@ -41,6 +43,8 @@ export interface EncodeOptions {
   readonly keepAlive?: boolean | undefined
   /** Whether the request was `HEAD`, whose answer announces the length of a body but has none. Default false. */
   readonly omitBody?: boolean | undefined
+  /** The `Server` field unless the refusal has one; `false` for none. Default `effect-ws`. */
+  readonly server?: string | false | undefined
 }
 
 /**
@@ -88,7 +92,11 @@ export const encode = (
     status: refusal.status,
     reasonPhrase: refusal.reasonPhrase ?? reasonPhrases[refusal.status] ?? "",
     version: "1.1",
-    fields: [...refusal.fields, ...framing(refusal), ...connection(refusal.fields, options.keepAlive === true)]
+    fields: [
+      ...ServerField.add(refusal.fields, options.server),
+      ...framing(refusal),
+      ...connection(refusal.fields, options.keepAlive === true)
+    ]
   })
   if (HandshakeFault.is(head)) return head
   return options.omitBody === true || isBodiless(refusal) ? head : concat(head, refusal.body)
@@ -110,13 +118,6 @@ const connection = (fields: Headers.Headers, keepAlive: boolean): Headers.Header
   const options = Headers.has(fields, "Upgrade") ? ["Upgrade"] : []
   if (!keepAlive) options.push("close")
   return options.length === 0 ? Headers.empty : [["Connection", options.join(", ")]]
-}
-
-const concat = (head: Uint8Array, body: Uint8Array): Uint8Array => {
-  const bytes = new Uint8Array(head.length + body.length)
-  bytes.set(head)
-  bytes.set(body, head.length)
-  return bytes
 }
 
 /** Every fault a request can have; the others are ours. */

@@ -90,11 +90,28 @@ export const make = (options: Options): UpgradeRequest | HandshakeFault.CallerFa
 }
 
 /**
+ * Returns the request with other fields, if those of the upgrade are still what they were: everything else may be added,
+ * replaced and taken away.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const decorate = (
+  request: UpgradeRequest,
+  fields: Headers.Headers
+): UpgradeRequest | HandshakeFault.CallerFault => {
+  const fault = UpgradeFields.checkKept(request.fields, fields, reserved)
+  if (fault !== undefined) return fault
+  const origin = Headers.single(fields, "Origin")
+  return HandshakeFault.is(origin) ? origin : { ...request, origin, fields }
+}
+
+/**
  * Writes a request. The bytes are the caller's.
  *
  * **Details**
  *
- * Never fails for a request from {@link make} or {@link validate}.
+ * Never fails for a request from {@link make}, {@link decorate} or {@link validate}.
  *
  * @since 0.1.0
  * @category encoding
@@ -129,6 +146,19 @@ export const validate = (head: HttpHead.RequestHead): UpgradeRequest | Handshake
  */
 export const isUpgrade = (head: HttpHead.RequestHead): boolean =>
   [checkVersion, checkMethod, checkUpgrade, checkConnection].every((check) => check(head) === undefined)
+
+/**
+ * Says whether the client wants a 100 (Continue) before the 101. RFC 9110 7.8: it has to be sent then, and RFC 9110
+ * 10.1.1: not before a refusal, which is final at once.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.8
+ * @since 0.1.0
+ * @category guards
+ */
+export const expectsContinue = ({ fields }: Pick<UpgradeRequest, "fields">): boolean => {
+  const expectations = Headers.tokens(fields, "Expect")
+  return !HandshakeFault.is(expectations) && Headers.includes(expectations, "100-continue")
+}
 
 /**
  * Says whether the connection may carry another request once this one was refused: HTTP/1.1, no `close` among its

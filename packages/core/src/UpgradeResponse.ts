@@ -11,6 +11,9 @@ import * as Extension from "./Extension.ts"
 import * as HandshakeFault from "./HandshakeFault.ts"
 import * as Headers from "./Headers.ts"
 import * as HttpHead from "./HttpHead.ts"
+import { concat } from "./internal/Bytes.ts"
+import * as Latin1 from "./internal/Latin1.ts"
+import * as ServerField from "./internal/ServerField.ts"
 import * as UpgradeFields from "./internal/UpgradeFields.ts"
 import type { UpgradeRequest } from "./UpgradeRequest.ts"
 
@@ -65,8 +68,8 @@ export const accept = (
   request: UpgradeRequest,
   options: Options = {}
 ): UpgradeResponse | HandshakeFault.CallerFault => {
-  const { extensions = [], fields = [], server = defaultServer, subprotocol } = options
-  const all = server === false || Headers.has(fields, "Server") ? fields : Headers.append(fields, "Server", server)
+  const { extensions = [], fields = [], server, subprotocol } = options
+  const all = ServerField.add(fields, server)
   const fault = checkChoice(request, subprotocol, extensions) ?? UpgradeFields.checkOwn(all, reserved)
   if (fault !== undefined) return fault
   return {
@@ -81,17 +84,43 @@ export const accept = (
 }
 
 /**
+ * Returns the response with other fields, if those of the upgrade are still what they were: everything else may be
+ * added, replaced and taken away.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const decorate = (
+  response: UpgradeResponse,
+  fields: Headers.Headers
+): UpgradeResponse | HandshakeFault.CallerFault =>
+  UpgradeFields.checkKept(response.fields, fields, reserved) ?? { ...response, fields }
+
+/**
+ * How a response is written.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface EncodeOptions {
+  /** Whether a 100 (Continue) goes ahead, as {@link UpgradeRequest.expectsContinue} asks for. Default false. */
+  readonly continues?: boolean | undefined
+}
+
+/**
  * Writes a response. The bytes are the caller's.
  *
  * **Details**
  *
- * Never fails for a response from {@link accept} or {@link validate}.
+ * Never fails for a response from {@link accept}, {@link decorate} or {@link validate}.
  *
  * @since 0.1.0
  * @category encoding
  */
-export const encode = (response: UpgradeResponse): Uint8Array | HttpHead.EncodeFault =>
-  HttpHead.encodeResponse(response)
+export const encode = (response: UpgradeResponse, options: EncodeOptions = {}): Uint8Array | HttpHead.EncodeFault => {
+  const head = HttpHead.encodeResponse(response)
+  return options.continues === true && !HandshakeFault.is(head) ? concat(Latin1.encode(continueHead), head) : head
+}
 
 /**
  * Validates the head of a response to a request: the response, or the first check it fails.
@@ -212,7 +241,8 @@ const notOffered = (
   offers: ReadonlyArray<Extension.Extension>
 ): string | undefined => extensions.find(({ name }) => Extension.named(offers, name).length === 0)?.name
 
-const defaultServer = "effect-ws"
+// RFC 9110 15.2.1: it says nothing but "go on", and has no fields of its own.
+const continueHead = "HTTP/1.1 100 Continue\r\n\r\n"
 
 /** The fields a server may not set by hand, besides those that begin with `Sec-WebSocket-`. RFC 9110 8.6: no length. */
 const reserved = ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"]

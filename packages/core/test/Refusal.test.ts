@@ -1,4 +1,5 @@
 import * as HandshakeFault from "@effect-ws/core/HandshakeFault"
+import type * as Headers from "@effect-ws/core/Headers"
 import * as Refusal from "@effect-ws/core/Refusal"
 import { assert, describe, it } from "vitest"
 import { assertFault, bytes, edit, ok, readResponse, sampleRequest, text, validateRequest } from "./heads.ts"
@@ -10,7 +11,7 @@ const refuse = (name: string, ...replacement: ReadonlyArray<string>): Refusal.Re
 }
 
 const written = (refusal: Refusal.Refusal, options?: Refusal.EncodeOptions): ReadonlyArray<string> =>
-  text(ok(Refusal.encode(refusal, options))).split("\r\n")
+  text(ok(Refusal.encode(refusal, { server: false, ...options }))).split("\r\n")
 
 const custom = (refusal: Partial<Refusal.Refusal>): Refusal.Refusal => ({
   _tag: "Refusal",
@@ -163,6 +164,16 @@ describe("RFC 9112 6: writing a refusal", () => {
     for (const field of ["connection", "Content-Length", "TRANSFER-ENCODING"]) {
       assertFault(Refusal.encode(custom({ fields: [[field, "1"]] })), "ReservedField", { field })
     }
+  })
+
+  it("server names itself unless a field or the option says otherwise", () => {
+    const servers = (fields: Headers.Headers, server?: string | false) =>
+      written(custom({ fields }), { server }).filter((line) => line.toLowerCase().startsWith("server:"))
+    assert.deepStrictEqual(servers([]), ["Server: effect-ws"])
+    assert.deepStrictEqual(servers([], "mine"), ["Server: mine"])
+    assert.deepStrictEqual(servers([["server", "theirs"]], "mine"), ["server: theirs"])
+    assert.deepStrictEqual(servers([], false), [])
+    assertFault(Refusal.encode(custom({}), { server: "a\r\nX: y" }), "InvalidFieldValue", { field: "Server" })
   })
 
   it("client reads what a server writes", () => {

@@ -1,4 +1,5 @@
 import * as HandshakeFault from "@effect-ws/core/HandshakeFault"
+import * as Headers from "@effect-ws/core/Headers"
 import * as UpgradeRequest from "@effect-ws/core/UpgradeRequest"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
@@ -312,6 +313,18 @@ describe("routing", () => {
   })
 })
 
+describe("RFC 9110 7.8: Expect beside Upgrade", () => {
+  it("server sees that a client waits for a 100", () => {
+    const expects = (...lines: ReadonlyArray<string>) =>
+      UpgradeRequest.expectsContinue(ok(validateRequest([...sampleRequest, ...lines])))
+    assert.isTrue(expects("Expect: 100-Continue"))
+    assert.isTrue(expects("Expect: x, 100-continue"))
+    assert.isFalse(expects())
+    assert.isFalse(expects("Expect: 200-ok"))
+    assert.isFalse(expects("Expect: 100-continue;"))
+  })
+})
+
 describe("RFC 6455 4.1: building an upgrade request", () => {
   it("client writes a request byte for byte", () => {
     const request = requested({
@@ -393,6 +406,53 @@ describe("RFC 6455 4.1: building an upgrade request", () => {
       })
       assertFault(fault, "ReservedField", { field: name })
     }
+  })
+
+  it("client may add and replace fields that are not of the upgrade", () => {
+    const request = requested({ origin: "http://a", fields: [["User-Agent", "old"]] })
+    const decorated = ok(
+      UpgradeRequest.decorate(request, [
+        ...Headers.set(Headers.remove(request.fields, "Origin"), "User-Agent", "new"),
+        ["Authorization", "Bearer x"]
+      ])
+    )
+    assert.include(decorated, { origin: undefined, key: request.key, host: request.host })
+    assert.deepStrictEqual(decorated.fields.slice(5), [
+      ["User-Agent", "new"],
+      ["Authorization", "Bearer x"]
+    ])
+  })
+
+  it("client may not change fields of the upgrade afterwards, nor add what can't be sent", () => {
+    const request = requested({ subprotocols: ["chat"] })
+    const decorate = (change: (fields: Headers.Headers) => Headers.Headers) =>
+      UpgradeRequest.decorate(request, change(request.fields))
+    for (const name of ["Host", "Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version"]) {
+      assertFault(
+        decorate((fields) => Headers.remove(fields, name)),
+        "ReservedField",
+        { field: name }
+      )
+      assertFault(
+        decorate((fields) => Headers.append(fields, name, "x")),
+        "ReservedField",
+        { field: name }
+      )
+    }
+    assertFault(
+      decorate((fields) => Headers.set(fields, "Sec-WebSocket-Protocol", "other")),
+      "ReservedField"
+    )
+    assertFault(
+      decorate((fields) => Headers.append(fields, "Content-Length", "1")),
+      "ReservedField"
+    )
+    assertFault(
+      decorate((fields) => Headers.append(fields, "X", "a\r\nb")),
+      "InvalidFieldValue"
+    )
+    const twice: Headers.Headers = [...request.fields, ["Origin", "http://a"], ["origin", "http://b"]]
+    assertFault(UpgradeRequest.decorate(request, twice), "RepeatedField", { field: "Origin" })
   })
 
   it("server accepts what a client builds", () => {

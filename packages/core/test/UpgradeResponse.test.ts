@@ -1,4 +1,5 @@
 import * as HandshakeFault from "@effect-ws/core/HandshakeFault"
+import * as Headers from "@effect-ws/core/Headers"
 import * as UpgradeResponse from "@effect-ws/core/UpgradeResponse"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
@@ -85,6 +86,69 @@ describe("RFC 6455 4.2.2: accepting", () => {
     ["the field Transfer-Encoding", { fields: [["Transfer-Encoding", "chunked"]] }, "ReservedField"]
   ] as const)("server refuses to accept with %s", (_, options, tag) => {
     assertFault(accept(options), tag)
+  })
+})
+
+describe("RFC 6455 4.2.2: decorating what accepts", () => {
+  const decorate = (change: (fields: Headers.Headers) => Headers.Headers) => {
+    const response = ok(accept({ subprotocol: "chat" }))
+    return UpgradeResponse.decorate(response, change(response.fields))
+  }
+
+  it("server may add, replace and take away what is not of the upgrade", () => {
+    const decorated = ok(
+      decorate((fields) => [["X-First", "1"], ...Headers.remove(fields, "Server"), ["Set-Cookie", "a=b"]])
+    )
+    assert.strictEqual(
+      text(ok(UpgradeResponse.encode(decorated))),
+      head([
+        "HTTP/1.1 101 Switching Protocols",
+        "X-First: 1",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        `Sec-WebSocket-Accept: ${sampleAccept}`,
+        "Sec-WebSocket-Protocol: chat",
+        "Set-Cookie: a=b"
+      ])
+    )
+    assert.strictEqual(decorated.subprotocol, "chat")
+  })
+
+  it.each([
+    ["Upgrade", (fields: Headers.Headers) => Headers.remove(fields, "Upgrade")],
+    ["Connection", (fields: Headers.Headers) => Headers.set(fields, "Connection", "close")],
+    ["Sec-WebSocket-Accept", (fields: Headers.Headers) => Headers.set(fields, "sec-websocket-accept", "x")],
+    ["Sec-WebSocket-Protocol", (fields: Headers.Headers) => Headers.append(fields, "Sec-WebSocket-Protocol", "other")],
+    ["Sec-WebSocket-Extensions", (fields: Headers.Headers) => Headers.append(fields, "Sec-WebSocket-Extensions", "x")],
+    ["Content-Length", (fields: Headers.Headers) => Headers.append(fields, "Content-Length", "0")],
+    ["Transfer-Encoding", (fields: Headers.Headers) => Headers.append(fields, "Transfer-Encoding", "chunked")]
+  ] as const)("server may not change the field %s", (field, change) => {
+    const fault = decorate(change)
+    assertFault(fault, "ReservedField")
+    assert.strictEqual(fault.field.toLowerCase(), field.toLowerCase())
+  })
+
+  it("server may not add what can't be written", () => {
+    assertFault(
+      decorate((fields) => Headers.append(fields, "X", "a\r\nb: c")),
+      "InvalidFieldValue"
+    )
+    assertFault(
+      decorate((fields) => Headers.append(fields, "X ", "a")),
+      "InvalidFieldName"
+    )
+  })
+})
+
+describe("RFC 9110 7.8: Expect beside Upgrade", () => {
+  it("server sends a bare 100 ahead of the 101, and none unless it is told to", () => {
+    const response = ok(accept({ server: false }))
+    const plain = text(ok(UpgradeResponse.encode(response)))
+    assert.strictEqual(
+      text(ok(UpgradeResponse.encode(response, { continues: true }))),
+      `HTTP/1.1 100 Continue\r\n\r\n${plain}`
+    )
+    assert.isTrue(plain.startsWith("HTTP/1.1 101 "))
   })
 })
 

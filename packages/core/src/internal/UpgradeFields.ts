@@ -47,6 +47,24 @@ export const checkOwn = (
   return clash === undefined ? undefined : HandshakeFault.make("ReservedField", { field: clash[0] })
 }
 
+/** Refuses fields in which one that the handshake wrote was changed, or that can't be written at all. */
+export const checkKept = (
+  before: Headers.Headers,
+  after: Headers.Headers,
+  reserved: ReadonlyArray<string>
+): HandshakeFault.Of<"InvalidFieldName" | "InvalidFieldValue" | "ReservedField"> | undefined => {
+  const valid = Headers.validate(after)
+  if (HandshakeFault.is(valid)) return valid
+  const changed = [...before, ...after].find(([name]) => isReserved(name, reserved) && !isKept(before, after, name))
+  return changed === undefined ? undefined : HandshakeFault.make("ReservedField", { field: changed[0] })
+}
+
+const isKept = (before: Headers.Headers, after: Headers.Headers, name: string): boolean => {
+  const values = Headers.getAll(before, name)
+  const now = Headers.getAll(after, name)
+  return values.length === now.length && values.every((value, index) => value === now[index])
+}
+
 const isReserved = (name: string, reserved: ReadonlyArray<string>): boolean =>
   equalsIgnoreCase(name.slice(0, prefix.length), prefix) || Headers.includes(reserved, name)
 
