@@ -117,6 +117,8 @@ export interface RequestFaults {
 export interface ResponseFaults {
   /** The status is not 101: the server declined. */
   readonly Status: { readonly status: number }
+  /** More than `limit` interim responses (1xx) came before the one that counts. */
+  readonly TooManyInterimResponses: { readonly limit: number }
   /** There is no `Sec-WebSocket-Accept` field. */
   readonly MissingAccept: NoDetail
   /** `Sec-WebSocket-Accept` doesn't belong to the key that was sent. */
@@ -289,6 +291,10 @@ const rules: Rules = {
   ],
   ForbiddenOrigin: () => ["RFC 6455 10.2", "the Origin is not one that this server takes"],
   Status: ({ status }) => ["RFC 6455 4.1", `the server answered with status ${status} instead of 101`],
+  TooManyInterimResponses: ({ limit }) => [
+    "RFC 9110 15.2",
+    `more interim responses than the limit of ${limit} came before the answer`
+  ],
   MissingAccept: () => ["RFC 6455 4.1", "the response has no Sec-WebSocket-Accept field"],
   WrongAccept: () => ["RFC 6455 4.1", "the Sec-WebSocket-Accept does not belong to the key that was sent"],
   UnrequestedSubprotocol: () => ["RFC 6455 4.1", "the server chose a subprotocol that was not offered"],

@@ -138,6 +138,54 @@ export const validate = (head: HttpHead.RequestHead): UpgradeRequest | Handshake
 }
 
 /**
+ * A request that asks for something else than a WebSocket.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PlainRequest {
+  /** The discriminant. */
+  readonly _tag: "PlainRequest"
+  /** The method, case included. */
+  readonly method: string
+  /** The request target as it was sent. */
+  readonly target: string
+  /** The path of the target, not decoded; `/` when an absolute target has none. */
+  readonly path: string
+  /** The query of the target without its question mark, not decoded; undefined when there is none. */
+  readonly query?: string | undefined
+  /** The HTTP version: `1.0` or later. */
+  readonly version: string
+  /** The host with its port, if any, as it was sent; an absolute target's goes before the `Host` field. */
+  readonly host: string
+  /** All field lines. */
+  readonly fields: Headers.Headers
+}
+
+/**
+ * Validates what any request has, a target and a host: for a server that answers plain requests too.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+ * @since 0.1.0
+ * @category validation
+ */
+export const validatePlain = (head: HttpHead.RequestHead): PlainRequest | HandshakeFault.RequestFault => {
+  const fault = checkTarget(head) ?? checkHost(head)
+  return fault ?? { _tag: "PlainRequest", ...located(head) }
+}
+
+/**
+ * Says whether a request names `websocket` in its `Upgrade`, rightly or wrongly otherwise. One that doesn't is a plain one.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const namesWebSocket = ({ fields }: HttpHead.RequestHead): boolean => {
+  const protocols = Headers.protocols(fields, "Upgrade")
+  return !HandshakeFault.is(protocols) && Headers.includes(protocols, "websocket")
+}
+
+/**
  * Says whether a request asks for an upgrade to WebSocket: HTTP/1.1, `GET`, and the tokens in `Connection` and
  * `Upgrade`. For routers: whether the handshake is right is for {@link validate} to say.
  *
@@ -280,25 +328,21 @@ const fieldsOf = (
 
 /** Of a head that passed the checks: the target parses, and the single fields are there once. */
 const build = (
-  { fields, method, target, version }: HttpHead.RequestHead,
+  head: HttpHead.RequestHead,
   subprotocols: ReadonlyArray<string>,
   extensions: ReadonlyArray<Extension.Extension>
-): UpgradeRequest => {
+): UpgradeRequest => ({
+  _tag: "UpgradeRequest",
+  ...located(head),
+  key: Headers.getAll(head.fields, "Sec-WebSocket-Key")[0],
+  origin: Headers.get(head.fields, "Origin"),
+  subprotocols,
+  extensions
+})
+
+const located = ({ fields, method, target, version }: HttpHead.RequestHead): Omit<PlainRequest, "_tag"> => {
   const { host, path, query } = RequestTarget.parse(target) as RequestTarget.RequestTarget
-  return {
-    _tag: "UpgradeRequest",
-    method,
-    target,
-    path,
-    query,
-    version,
-    host: host ?? Headers.getAll(fields, "Host")[0],
-    key: Headers.getAll(fields, "Sec-WebSocket-Key")[0],
-    origin: Headers.get(fields, "Origin"),
-    subprotocols,
-    extensions,
-    fields
-  }
+  return { method, target, path, query, version, host: host ?? Headers.getAll(fields, "Host")[0], fields }
 }
 
 /** The fields a client may not set by hand, besides those that begin with `Sec-WebSocket-`. */

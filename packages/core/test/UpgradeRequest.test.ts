@@ -301,6 +301,27 @@ describe("routing", () => {
     assert.isFalse(isUpgrade(edit(sampleRequest, "Connection", "Connection: upgrade;")))
   })
 
+  it("server tells a plain request by its Upgrade, and checks its target and its host all the same", () => {
+    const names = (lines: ReadonlyArray<string>) => UpgradeRequest.namesWebSocket(readRequest(lines))
+    assert.isTrue(names(["POST / HTTP/1.0", "Upgrade: h2c", "upgrade: WebSocket"]))
+    assert.isFalse(names(["GET / HTTP/1.1", "Upgrade: h2c"]))
+    assert.isFalse(names(["GET / HTTP/1.1"]))
+    const plain = (...lines: ReadonlyArray<string>) => UpgradeRequest.validatePlain(readRequest(lines))
+    assert.deepStrictEqual(plain("PUT http://b/x?y=1 HTTP/1.1", "Host: a"), {
+      _tag: "PlainRequest",
+      method: "PUT",
+      target: "http://b/x?y=1",
+      path: "/x",
+      query: "y=1",
+      version: "1.1",
+      host: "b",
+      fields: [["Host", "a"]]
+    })
+    assertFault(plain("GET * HTTP/1.1", "Host: a"), "InvalidTarget")
+    assertFault(plain("GET / HTTP/1.1"), "MissingHost")
+    assertFault(plain("GET / HTTP/1.1", "Host: a", "Host: a"), "RepeatedField", { field: "Host" })
+  })
+
   it("server keeps a connection only if the next request can be found on it", () => {
     const keepsAlive = (lines: ReadonlyArray<string>) => UpgradeRequest.keepsAlive(readRequest(lines))
     assert.isTrue(keepsAlive(sampleRequest))
