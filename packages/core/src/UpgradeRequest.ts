@@ -216,13 +216,13 @@ export const expectsContinue = ({ fields }: Pick<UpgradeRequest, "fields">): boo
  * @since 0.1.0
  * @category guards
  */
-export const keepsAlive = (head: HttpHead.RequestHead): boolean => {
+export const keepsAlive = (head: Omit<HttpHead.RequestHead, "_tag">): boolean => {
   const options = Headers.tokens(head.fields, "Connection")
   const persistent = !HandshakeFault.is(options) && !Headers.includes(options, "close")
   return persistent && checkVersion(head) === undefined && checkBody(head) === undefined
 }
 
-type Check = (head: HttpHead.RequestHead) => HandshakeFault.RequestFault | undefined
+type Check = (head: Omit<HttpHead.RequestHead, "_tag">) => HandshakeFault.RequestFault | undefined
 
 // 4.2.1 item 1: HTTP/1.1 or higher ...
 const checkVersion: Check = ({ version }) => UpgradeFields.checkVersion("request", version)

@@ -85,16 +85,19 @@ export const accept = (
 
 /**
  * Returns the response with other fields, if those of the upgrade are still what they were: everything else may be
- * added, replaced and taken away.
+ * added, replaced and taken away. No `Server` field is added unless the option is given, as `accept` has done it.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const decorate = (
   response: UpgradeResponse,
-  fields: Headers.Headers
-): UpgradeResponse | HandshakeFault.CallerFault =>
-  UpgradeFields.checkKept(response.fields, fields, reserved) ?? { ...response, fields }
+  fields: Headers.Headers,
+  options: Pick<Options, "server"> = { server: false }
+): UpgradeResponse | HandshakeFault.CallerFault => {
+  const all = ServerField.add(fields, options.server)
+  return UpgradeFields.checkKept(response.fields, all, reserved) ?? { ...response, fields: all }
+}
 
 /**
  * How a response is written.

@@ -281,7 +281,7 @@ describe("RFC 6455 4.2.1: refusing an upgrade request", () => {
         if (HandshakeFault.is(outcome)) assertPresentable(outcome)
         else assert.strictEqual(outcome._tag, "UpgradeRequest")
         UpgradeRequest.isUpgrade({ _tag: "RequestHead", ...head })
-        UpgradeRequest.keepsAlive({ _tag: "RequestHead", ...head })
+        UpgradeRequest.keepsAlive(head)
       })
     )
   })
