@@ -40,6 +40,8 @@ export interface ConnectionOptions {
   readonly maxHeadSize: number
   /** The largest number of fields in a head. 100: a browser sends some 15. */
   readonly maxHeadFields: number
+  /** How much a client keeps of the body of an answer that declines, in bytes. 64 KiB: a page that tells why. */
+  readonly maxBodySize: number
 }
 
 /**
@@ -63,7 +65,8 @@ export const defaults: ConnectionOptions = {
   closeTimeout: "5 seconds",
   handshakeTimeout: "10 seconds",
   maxHeadSize: 8 * 1024,
-  maxHeadFields: 100
+  maxHeadFields: 100,
+  maxBodySize: 64 * 1024
 }
 
 /**
@@ -102,7 +105,14 @@ const validate = (options: ConnectionOptions): void => {
   }
 }
 
-const sizes = ["maxMessageSize", "inboxHighWaterMark", "sendHighWaterMark", "maxHeadSize", "maxHeadFields"] as const
+const sizes = [
+  "maxMessageSize",
+  "inboxHighWaterMark",
+  "sendHighWaterMark",
+  "maxHeadSize",
+  "maxHeadFields",
+  "maxBodySize"
+] as const
 const durations = ["closeTimeout", "handshakeTimeout"] as const
 
 // What the timers of JavaScript can count: 2^31 - 1 milliseconds.

@@ -36,4 +36,9 @@ export interface Endpoint {
   readonly port: number
   /** The path of a unix socket to connect to in place of the host and the port. */
   readonly unixPath: string | undefined
+  /**
+   * Whether the client's certificate is to be kept back, since a redirect led to another origin than the program asked for.
+   * Not by default.
+   */
+  readonly omitCredentials?: boolean | undefined
 }

@@ -21,10 +21,13 @@ export type HandshakeReason =
   | HandshakeFault
   | Reject
   | Declined
+  | RedirectRefused
   | InvalidUrl
   | Timeout
   | TransportFailed
   | PeerGone
+  | NotReusable
+  | Overloaded
   | ShuttingDown
 
 /**
@@ -36,10 +39,12 @@ export type HandshakeReason =
 export interface Reject {
   /** The discriminator. */
   readonly _tag: "Reject"
+  /** The status of the answer. */
+  readonly status: number
 }
 
 /**
- * The server answered with another status than 101. The body of its answer isn't read.
+ * The server answered with another status than 101.
  *
  * @since 0.1.0
  * @category models
@@ -50,7 +55,29 @@ export interface Declined {
   /** The status of the answer. */
   readonly status: number
   /** The fields of the answer. */
-  readonly fields: Headers
+  readonly headers: Headers
+  /** The body of the answer as far as it was read, at most `maxBodySize` bytes. */
+  readonly body: Uint8Array
+  /** Whether that is all of it: it was within the limit, well-formed, and came before the deadline. */
+  readonly isComplete: boolean
+}
+
+/**
+ * The server sent us elsewhere, and `maxRedirects` allows to follow, but not there.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RedirectRefused {
+  /** The discriminator. */
+  readonly _tag: "RedirectRefused"
+  /** The status of the answer. */
+  readonly status: number
+  /**
+   * What is wrong: more redirects than `maxRedirects`, back to where we were, from `wss:` to `ws:`, or to what is no URL of a
+   * WebSocket. The URL itself isn't here, since it may hold a secret.
+   */
+  readonly problem: "TooMany" | "Loop" | "Downgrade" | "InvalidLocation"
 }
 
 /**
@@ -106,6 +133,33 @@ export interface PeerGone {
 }
 
 /**
+ * The transport that was given can't carry an opening handshake: it is in use, or was, and the last attempt on it didn't
+ * leave it in a state to go on from.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface NotReusable {
+  /** The discriminator. */
+  readonly _tag: "NotReusable"
+}
+
+/**
+ * The server has as many connections as it takes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Overloaded {
+  /** The discriminator. */
+  readonly _tag: "Overloaded"
+  /** The option that holds the limit. */
+  readonly option: "maxHandshakes" | "maxConnections" | "maxConnectionsPerAddress"
+  /** The limit. */
+  readonly limit: number
+}
+
+/**
  * The server goes down and takes no connections any more.
  *
  * @since 0.1.0
@@ -132,6 +186,11 @@ export class HandshakeError extends Data.TaggedError("HandshakeError")<{
    * writes it: `WebSocketServer.run` and `acceptTransport` do.
    */
   readonly answer: Refusal | undefined
+  /**
+   * Whether `handshake` or `acceptTransport` may be called again on the same transport, in the same scope: HTTP keeps it
+   * alive, and the answer to this attempt was read or written to its end.
+   */
+  readonly reusable: boolean
 }> {
   /** What happened; with the section of the RFC when a check failed. */
   override get message(): string {
@@ -142,9 +201,11 @@ export class HandshakeError extends Data.TaggedError("HandshakeError")<{
 const describe = (reason: HandshakeReason): string => {
   switch (reason._tag) {
     case "Reject":
-      return "the handler rejected it"
+      return `the handler rejected it with status ${reason.status}`
     case "Declined":
       return `the server declined with status ${reason.status} (RFC 6455 4.1)`
+    case "RedirectRefused":
+      return `the server redirected with status ${reason.status} ${redirectProblems[reason.problem]} (RFC 9110 15.4)`
     case "InvalidUrl":
       return `${reason.detail} (RFC 6455 3)`
     case "Timeout":
@@ -153,11 +214,22 @@ const describe = (reason: HandshakeReason): string => {
       return reason.error.message
     case "PeerGone":
       return "the peer ended the transport"
+    case "NotReusable":
+      return "the transport is in use, or can't be used for another attempt (RFC 9112 9.3)"
+    case "Overloaded":
+      return `the server has as many as it takes (option ${reason.option}, ${reason.limit})`
     case "ShuttingDown":
       return "the server goes down"
     default:
       return reason.message
   }
+}
+
+const redirectProblems = {
+  TooMany: "once more than maxRedirects allows",
+  Loop: "to where it was asked before",
+  Downgrade: "from wss: to ws:",
+  InvalidLocation: "to what is no URL of a WebSocket"
 }
 
 const waitedFor = { connect: "transport", head: "peer's head", accept: "handler's decision" }

@@ -9,13 +9,13 @@ import type { Address } from "@effect/platform/SocketServer"
 import * as Data from "effect/Data"
 
 /**
- * Says what the transport was doing when it failed: looking up the host, connecting, agreeing on TLS, reading or
- * writing.
+ * Says what the transport was doing when it failed: looking up the host, getting through a proxy, connecting,
+ * agreeing on TLS, reading or writing.
  *
  * @since 0.1.0
  * @category models
  */
-export type TransportOperation = "resolve" | "connect" | "tls" | "read" | "write"
+export type TransportOperation = "resolve" | "proxy" | "connect" | "tls" | "read" | "write"
 
 /**
  * Says that the byte stream failed, in which operation, and towards which address.
@@ -26,7 +26,10 @@ export type TransportOperation = "resolve" | "connect" | "tls" | "read" | "write
 export class TransportError extends Data.TaggedError("TransportError")<{
   /** What the transport was doing. */
   readonly operation: TransportOperation
-  /** The address of the other end, where it is known: `host:port`, or the path of a unix socket. */
+  /**
+   * The address of the other end, where it is known: `host:port`, or the path of a unix socket. For `proxy` it is the
+   * proxy's.
+   */
   readonly address: string | undefined
   /** The error of the platform, for instance one with `code: "ECONNREFUSED"`. */
   readonly cause: unknown
@@ -59,6 +62,7 @@ const describe = (cause: unknown): string => {
 
 const verbs: Record<TransportOperation, string> = {
   resolve: "resolve",
+  proxy: "get through the proxy",
   connect: "connect to",
   tls: "agree on TLS with",
   read: "read from",

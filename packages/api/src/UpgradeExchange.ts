@@ -5,6 +5,7 @@
  */
 import type { UpgradeRequest } from "@effect-ws/core/UpgradeRequest"
 import type { TransportInfo } from "./Transport.ts"
+import type { Client } from "./TrustedProxies.ts"
 
 /**
  * One opening handshake as a server sees it, after the request came and before it is answered.
@@ -22,4 +23,9 @@ export interface UpgradeExchange {
   readonly request: UpgradeRequest
   /** Who asks: the addresses, and what TLS knows of the peer. */
   readonly info: TransportInfo
+  /**
+   * Who asks, as the proxies tell that the server trusts: the address, the host that was asked for, whether over TLS.
+   * Without such proxies the same as `info` and `request` say.
+   */
+  readonly client: Client
 }

@@ -7,11 +7,11 @@
  * @since 0.1.0
  */
 import * as CloseReason from "@effect-ws/core/CloseReason"
-import * as HandshakeFault from "@effect-ws/core/HandshakeFault"
+import type { RequestHead } from "@effect-ws/core/HttpHead"
 import type { Message } from "@effect-ws/core/Message"
-import * as Origin from "@effect-ws/core/Origin"
 import type { Role } from "@effect-ws/core/Role"
 import type { UpgradeRequest } from "@effect-ws/core/UpgradeRequest"
+import * as Requests from "@effect-ws/core/UpgradeRequest"
 import type { UpgradeResponse } from "@effect-ws/core/UpgradeResponse"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -19,11 +19,12 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { ConnectionClosed } from "./ConnectionClosed.ts"
 import * as ConnectionOptions from "./ConnectionOptions.ts"
+import type { RequestDecorator, ResponseDecorator } from "./Decorator.ts"
 import * as Fields from "./Fields.ts"
-import { HandshakeError } from "./HandshakeError.ts"
+import type { HandshakeError } from "./HandshakeError.ts"
+import * as Accept from "./internal/accept.ts"
 import * as answers from "./internal/answers.ts"
 import * as ClientHandshake from "./internal/clientHandshake.ts"
-import * as Engine from "./internal/Engine.ts"
 import * as Exchanges from "./internal/Exchange.ts"
 import * as Handle from "./internal/handle.ts"
 import type { SendRejected } from "./SendRejected.ts"
@@ -37,7 +38,7 @@ import type { WebSocketError } from "./WebSocketError.ts"
  *
  * **Details**
  *
- * All of it may be used by any number of fibers at once. From the end of the connection on, every operation fails with
+ * All of it may be used by any number of fibers at once. What takes arguments is a method: call it on the connection. From the end of the connection on, every operation fails with
  * the one error that ended it; what came before that is still received.
  *
  * @since 0.1.0
@@ -120,12 +121,13 @@ export type Sendable = string | ArrayBuffer | ArrayBufferView | Message
  * @since 0.1.0
  * @category models
  */
-export interface AcceptOptions extends ConnectionOptions.Input {
+export interface AcceptOptions<R = never> extends ConnectionOptions.Input {
   /**
    * The subprotocols that are spoken here, the preferred one first: the first that the client offered is chosen, and none
-   * when it offered none of them. A server that insists on one looks at `exchange.request.subprotocols` and rejects.
+   * when it offered none of them. Or an effect that chooses among the offers, and may fail with `reject`: what it chooses
+   * has to be one of them. A server that insists on one rejects where none was offered.
    */
-  readonly subprotocols?: ReadonlyArray<string> | undefined
+  readonly subprotocols?: ReadonlyArray<string> | SubprotocolChoice<R> | undefined
   /**
    * Which web pages may connect. `"same"` by default: a request with an `Origin` must come from a page of this very host and
    * port, else any site could use a visitor's cookies. An allow-list names origins exactly, as `"https://example.com"`; a
@@ -134,7 +136,22 @@ export interface AcceptOptions extends ConnectionOptions.Input {
   readonly origin?: OriginPolicy | undefined
   /** Fields for the 101, besides those of the upgrade. */
   readonly headers?: Fields.Fields | undefined
+  /** Changes what is answered, just before it is sent: the 101 and every refusal. See `Decorator`. */
+  readonly decorate?: ResponseDecorator | undefined
+  /** The `Server` field of what is answered, unless there is one: `effect-ws` by default, none when `false`. */
+  readonly server?: string | false | undefined
 }
+
+/**
+ * Chooses a subprotocol among those that a client offers, its preferred one first; `undefined` for none.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type SubprotocolChoice<R = never> = (
+  offers: ReadonlyArray<string>,
+  request: UpgradeRequest
+) => Effect.Effect<string | undefined, HandshakeError, R>
 
 /**
  * Which origins a server takes: those of its own host, any, those in a list, or those that a function approves of.
@@ -161,6 +178,8 @@ export interface HandshakeOptions extends ConnectionOptions.Input {
   readonly headers?: Fields.Fields | undefined
   /** The value of the `Origin` field; none by default, as for all who are not a browser. */
   readonly origin?: string | undefined
+  /** Changes the fields of the request, just before it is sent. See `Decorator`. */
+  readonly decorate?: RequestDecorator | undefined
 }
 
 /**
@@ -172,6 +191,12 @@ export interface HandshakeOptions extends ConnectionOptions.Input {
 export interface ConnectOptions extends HandshakeOptions {
   /** The path of a unix socket to connect to, in place of the host and the port of the URL. */
   readonly unixPath?: string | undefined
+  /**
+   * How many redirects are followed, one after the other within the one deadline. None by default: what a program connects
+   * to is its own decision. To another origin no credentials are taken along: neither `Authorization`, `Cookie` and
+   * `Proxy-Authorization`, nor those of the URL, nor the certificate of the client. Never from `wss:` to `ws:`.
+   */
+  readonly maxRedirects?: number | undefined
 }
 
 /**
@@ -180,56 +205,82 @@ export interface ConnectOptions extends HandshakeOptions {
  * **Details**
  *
  * Fails when the origin is not allowed, when the peer has gone, or when the options can't be sent, before anything is
- * written. Accepting an exchange twice is a defect.
+ * written. Accepting an exchange twice is a defect. Options win over those that the server was made with.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2
  * @since 0.1.0
  * @category server
  */
-export const accept = (
+export const accept = <R = never>(
   exchange: UpgradeExchange,
-  options: AcceptOptions = {}
-): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> => {
+  options: AcceptOptions<R> = {}
+): Effect.Effect<WebSocket, HandshakeError, R | Scope.Scope> => {
   if (!(exchange instanceof Exchanges.Exchange)) return Effect.die(new Error("The exchange was not made by a server"))
-  return Handle.scoped(() =>
-    Effect.suspend(() =>
-      exchange.accept(
-        responseOptions(exchange, options),
-        ConnectionOptions.make(exchange.options, options),
-        originCheck(exchange.request, options.origin ?? "same")
-      )
-    )
-  )
+  return Handle.scoped((restore) => Accept.accept(restore, exchange, options))
 }
 
 /**
- * Accepts the upgrade on a transport that nobody has read from: reads the request, checks it, and answers.
+ * Accepts the upgrade on a transport: reads the request unless it is given, checks it, and answers.
  *
  * **Details**
  *
- * The answer to a request that can't be accepted is written before the effect fails. The transport is ended in that case,
- * and destroyed when the effect is interrupted. Bytes that were read before may be given as `leftover`; they are copied.
+ * The request may still be to come, wholly or from behind the `bytes` that were read before; or it was read already, and
+ * is given as `request`, with what came behind it as `leftover`. All bytes are copied.
+ *
+ * The answer to a request that can't be accepted is written before the effect fails. If the error is `reusable`, the
+ * transport is still there for another attempt, until the scope closes; otherwise it was ended. It is destroyed when the
+ * effect is interrupted. A transport that is in use already is left alone: `NotReusable`.
  *
  * @since 0.1.0
  * @category server
  */
-export const acceptTransport = (
+export const acceptTransport = <R = never>(
   transport: Transport,
-  options: AcceptOptions & { readonly leftover?: Uint8Array | undefined } = {}
-): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const engine = yield* Engine.make
-      const settings = ConnectionOptions.make(options)
-      const leftover = options.leftover === undefined ? undefined : new Uint8Array(options.leftover)
-      const opening = Exchanges.begin({ transport, request: undefined, leftover }, engine, settings)
-      const exchange = yield* Exchanges.open(restore, opening, engine, settings)
-      exchange.whenLost(() => {})
-      return yield* accept(exchange, options).pipe(
-        Effect.tapError((error) => Effect.sync(() => exchange.refuse(error.answer ?? answers.internalError)))
-      )
-    })
-  )
+  options: AcceptTransportOptions<R> = {}
+): Effect.Effect<WebSocket, HandshakeError, R | Scope.Scope> =>
+  Handle.scoped((restore) => Accept.acceptTransport(restore, transport, options))
+
+/**
+ * How a server accepts on a transport.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type AcceptTransportOptions<R = never> = AcceptOptions<R> &
+  Read & {
+    /** Whether a transport stays open after a refusal where HTTP allows another attempt. True by default. */
+    readonly keepAlive?: boolean | undefined
+  }
+
+/**
+ * What was read of a transport before it was given to `acceptTransport`: some bytes, or a whole request and some bytes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Read =
+  | {
+      /** The bytes that were read: the beginning of the request, or all of it and frames behind it. None by default. */
+      readonly bytes?: Uint8Array | undefined
+      readonly request?: undefined
+      readonly leftover?: undefined
+    }
+  | {
+      /** The request, as it was read: nothing of it was checked. */
+      readonly request: RequestHead
+      /** The bytes that came behind the request: the first frames. None by default. */
+      readonly leftover?: Uint8Array | undefined
+      readonly bytes?: undefined
+    }
+
+/**
+ * Says whether a request asks for an upgrade to WebSocket: HTTP/1.1, `GET`, and the tokens in `Connection` and `Upgrade`.
+ * For routers; whether the opening handshake is right is for `accept` to say.
+ *
+ * @since 0.1.0
+ * @category server
+ */
+export const isUpgrade = (request: RequestHead): boolean => Requests.isUpgrade(request)
 
 /**
  * Fails with a refusal that the server then writes as it is.
@@ -257,9 +308,8 @@ export const reject = (
   } = {}
 ): Effect.Effect<never, HandshakeError> =>
   Effect.suspend(() => {
-    const fields = Fields.toHeaders(refusal.headers)
-    const answer = answers.make(refusal.status ?? 403, fields, refusal.body ?? "")
-    return Effect.fail(new HandshakeError({ role: "server", reason: { _tag: "Reject" }, answer }))
+    const headers = Fields.toHeaders(refusal.headers)
+    return Effect.fail(answers.rejected(answers.make(refusal.status ?? 403, headers, refusal.body ?? "")))
   })
 
 /**
@@ -267,8 +317,10 @@ export const reject = (
  *
  * **Details**
  *
- * `host` goes into the `Host` field as it is, `target` is a path with an optional query. The transport is destroyed when
- * the effect fails or is interrupted.
+ * `host` goes into the `Host` field as it is, `target` is a path with an optional query. When the effect fails with an
+ * error that is `reusable`, after a server has declined, the transport is still there for another attempt, until the scope
+ * closes. Otherwise it is destroyed, and so it is when the effect is interrupted. A transport that is in use already is
+ * left alone: `NotReusable`.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6455#section-4.1
  * @since 0.1.0
@@ -284,13 +336,19 @@ export const handshake = (
       target: options.target,
       subprotocols: options.subprotocols,
       origin: options.origin,
-      fields: Fields.toHeaders(options.headers)
+      fields: Fields.toHeaders(options.headers),
+      decorate: options.decorate
     })
   )
 
 /**
  * Connects to a `ws:` or `wss:` URL: resolves, connects, agrees on TLS, and does the opening handshake, all within one
  * deadline.
+ *
+ * **Details**
+ *
+ * Credentials in the URL are sent as `Authorization: Basic` (RFC 7617), unless the options have that field, and shown
+ * nowhere: no error names the URL.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6455#section-3
  * @since 0.1.0
@@ -324,23 +382,3 @@ export const run = <Handled extends Effect.Effect<unknown, unknown, unknown> | v
   WebSocketError | (Handled extends Effect.Effect<infer _A, infer E, infer _R> ? E : never),
   Handled extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
 > => Handle.run(socket, handler)
-
-const originCheck = (
-  request: UpgradeRequest,
-  policy: OriginPolicy
-): HandshakeFault.Of<"ForbiddenOrigin"> | undefined => {
-  const { host, origin } = request
-  if (origin === undefined || allows(policy, origin, request)) return undefined
-  return HandshakeFault.make("ForbiddenOrigin", { origin, host })
-}
-
-const allows = (policy: OriginPolicy, origin: string, request: UpgradeRequest): boolean => {
-  if (policy === "any") return true
-  if (policy === "same") return Origin.isSame(origin, request.host)
-  return typeof policy === "function" ? policy(origin, request) : policy.includes(origin)
-}
-
-const responseOptions = (exchange: Exchanges.Exchange, options: AcceptOptions) => ({
-  subprotocol: Exchanges.selectSubprotocol(exchange.request, options.subprotocols),
-  fields: Fields.toHeaders(options.headers)
-})

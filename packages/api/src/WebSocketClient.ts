@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Headers from "@effect-ws/core/Headers"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,6 +18,8 @@ import type { HandshakeError } from "./HandshakeError.ts"
 import * as ClientHandshake from "./internal/clientHandshake.ts"
 import * as Engine from "./internal/Engine.ts"
 import * as Handle from "./internal/handle.ts"
+import * as Options from "./internal/options.ts"
+import * as Redirects from "./internal/redirects.ts"
 import * as WebSocketUrl from "./internal/webSocketUrl.ts"
 import type { Transport } from "./Transport.ts"
 import type { ConnectOptions, WebSocket } from "./WebSocket.ts"
@@ -47,8 +50,17 @@ export class WebSocketClient extends Context.Tag("@effect-ws/api/WebSocketClient
  * @category constructors
  */
 export const make = (connector: Connector, defaults: ConnectOptions = {}): Service => ({
-  connect: (url, options) => Effect.suspend(() => connect(connector, url, merge(defaults, options ?? {})))
+  connect: (url, options) => Effect.suspend(() => connect(connector, url, Options.merge(defaults, options ?? {})))
 })
+
+/** What all attempts of one `connect` share, redirects included. */
+interface Journey {
+  readonly restore: Handle.Restore
+  readonly connector: Connector
+  readonly engine: Engine.Engine
+  /** The settings, but for the handshake timeout, which is what is left of it. */
+  readonly settings: () => ConnectionOptions.ConnectionOptions
+}
 
 const connect = (
   connector: Connector,
@@ -58,29 +70,48 @@ const connect = (
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const settings = ConnectionOptions.make(options)
+      checkRedirects(options)
       const location = yield* Either.mapLeft(WebSocketUrl.parse(url, options.unixPath), ClientHandshake.failure)
-      // The transport must outlive the closing handshake, also when the finalizers of the outer scope run side by side.
-      const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-      return yield* open(restore, connector, location, settings, options).pipe(
-        Scope.extend(scope),
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-      )
+      const engine = yield* Engine.make
+      const left = remaining(engine, settings)
+      return yield* follow({ restore, connector, engine, settings: left }, Redirects.first(location, options))
     })
   )
 
+const remaining = (engine: Engine.Engine, settings: ConnectionOptions.ConnectionOptions): Journey["settings"] => {
+  const deadline = engine.deadlines.now() + Duration.toMillis(settings.handshakeTimeout)
+  return () => ({ ...settings, handshakeTimeout: Math.max(1, deadline - engine.deadlines.now()) })
+}
+
+const checkRedirects = ({ maxRedirects = 0 }: ConnectOptions): void => {
+  if (Number.isSafeInteger(maxRedirects) && maxRedirects >= 0) return
+  throw new RangeError(`The option maxRedirects must be an integer that is not negative, and is ${maxRedirects}`)
+}
+
+const follow = (journey: Journey, step: Redirects.Step): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
+  Effect.catchAll(attempt(journey, step), (error) => {
+    if (!Redirects.isRedirect(error.reason, step.options)) return Effect.fail(error)
+    const next = Either.mapLeft(Redirects.next(step, error.reason), ClientHandshake.failure)
+    return Effect.flatMap(next, (step) => follow(journey, step))
+  })
+
+const attempt = (journey: Journey, step: Redirects.Step): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
+  Effect.gen(function* () {
+    // The transport must outlive the closing handshake, also when the finalizers of the outer scope run side by side.
+    const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+    return yield* open(journey, step).pipe(
+      Scope.extend(scope),
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+    )
+  })
+
 const open = (
-  restore: Handle.Restore,
-  connector: Connector,
-  location: WebSocketUrl.Location,
-  settings: ConnectionOptions.ConnectionOptions,
-  options: ConnectOptions
+  { connector, engine, restore, settings }: Journey,
+  { location, options }: Redirects.Step
 ): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
   Effect.gen(function* () {
-    const engine = yield* Engine.make
-    const deadline = engine.deadlines.now() + Duration.toMillis(settings.handshakeTimeout)
-    const transport = yield* restore(openTransport(connector, location.endpoint, settings))
-    const left = { ...settings, handshakeTimeout: Math.max(1, deadline - engine.deadlines.now()) }
-    const opened = yield* ClientHandshake.open(restore, transport, engine, left, ask(location, options))
+    const transport = yield* restore(openTransport(connector, location.endpoint, settings()))
+    const opened = yield* ClientHandshake.open(restore, transport, engine, settings(), ask(location, options))
     return yield* Handle.own(opened)
   })
 
@@ -104,12 +135,11 @@ const ask = (location: WebSocketUrl.Location, options: ConnectOptions): ClientHa
   target: location.target,
   subprotocols: options.subprotocols,
   origin: options.origin,
-  fields: Fields.toHeaders(options.headers)
+  fields: authorized(Fields.toHeaders(options.headers), location.authorization),
+  decorate: options.decorate
 })
 
-// What a call gives wins over what the Layer gives; fields of both are sent, those of the call last.
-const merge = (defaults: ConnectOptions, options: ConnectOptions): ConnectOptions => ({
-  ...defaults,
-  ...options,
-  headers: [...Fields.toHeaders(defaults.headers), ...Fields.toHeaders(options.headers)]
-})
+const authorized = (headers: Headers.Headers, authorization: string | undefined): Headers.Headers =>
+  authorization === undefined || Headers.has(headers, "Authorization")
+    ? headers
+    : Headers.append(headers, "Authorization", authorization)

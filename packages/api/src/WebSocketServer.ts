@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { PlainRequest } from "@effect-ws/core/UpgradeRequest"
 import type { Address } from "@effect/platform/SocketServer"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -11,10 +12,17 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as ConnectionOptions from "./ConnectionOptions.ts"
+import type { Fields } from "./Fields.ts"
+import { Admission } from "./internal/Admission.ts"
 import * as Engine from "./internal/Engine.ts"
 import { Serving } from "./internal/Serving.ts"
+import type { House } from "./internal/Visit.ts"
 import type { Listener } from "./Listener.ts"
+import * as ServerOptions from "./ServerOptions.ts"
+import type { TransportInfo } from "./Transport.ts"
+import * as TrustedProxies from "./TrustedProxies.ts"
 import type { UpgradeExchange } from "./UpgradeExchange.ts"
+import type { AcceptOptions } from "./WebSocket.ts"
 import { isWebSocketError } from "./WebSocketError.ts"
 
 /**
@@ -26,11 +34,56 @@ import { isWebSocketError } from "./WebSocketError.ts"
 export interface Service {
   /** Where it listens. */
   readonly address: Address
+  /** How many connections there are, and what became of the others; see the function `counts`. */
+  readonly counts: Effect.Effect<Counts>
   /** Serves until it is interrupted; see the function `run`. */
-  readonly run: <Handled extends Effect.Effect<unknown, unknown, unknown>>(
+  readonly run: <Handled extends Effect.Effect<unknown, unknown, unknown>, R = never>(
     handler: (exchange: UpgradeExchange) => Handled,
-    options?: RunOptions
-  ) => Effect.Effect<never, never, Exclude<Effect.Effect.Context<Handled>, Scope.Scope>>
+    options?: RunOptions<R>
+  ) => Effect.Effect<never, never, Exclude<Effect.Effect.Context<Handled>, Scope.Scope> | R>
+}
+
+/**
+ * What a server is made with: its limits, and what holds for each connection unless `accept` says otherwise.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends ServerOptions.Input, AcceptOptions {}
+
+/**
+ * The connections of a server in numbers.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Counts {
+  /** The connections whose opening handshake isn't done. */
+  readonly handshakes: number
+  /** All connections, until their handlers are done. */
+  readonly connections: number
+  /** The connections that were accepted so far. */
+  readonly accepted: number
+  /**
+   * The requests that were not accepted so far, by the tag of the reason (see `HandshakeError`), for a limit by the name of
+   * its option. Handlers that did not answer count as `Unanswered`, those that failed otherwise as `HandlerFailed`.
+   */
+  readonly refused: { readonly [reason: string]: number }
+}
+
+/**
+ * The answer to a plain request.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PlainAnswer {
+  /** The status, from 200 to 599. */
+  readonly status: number
+  /** Fields, besides those about the connection and the length. None by default. */
+  readonly headers?: Fields | undefined
+  /** The body, as plain text unless a `Content-Type` says otherwise. Empty by default. */
+  readonly body?: string | Uint8Array | undefined
 }
 
 /**
@@ -39,13 +92,22 @@ export interface Service {
  * @since 0.1.0
  * @category models
  */
-export interface RunOptions {
+export interface RunOptions<R = never> {
   /**
    * Is told the cause when a handler fails or ends without an answer, in place of the log. The peer has got its answer, a
    * 500 or a Close frame with 1011. A `reject`, a clean end and an interruption are no failures. The log has an error, but
    * only a line for debugging where the handler let pass what ended its connection.
    */
   readonly onError?: ((cause: Cause.Cause<unknown>) => Effect.Effect<void>) | undefined
+  /**
+   * Answers the requests that ask for no WebSocket: those whose `Upgrade` doesn't name it, of any method. By default they
+   * get a 426, or a 405 when the method isn't `GET`. For a page that tells where to go, or a health check; a body of the
+   * request is not read. One that fails is answered with 500 and reported like a handler. A server that is attached to
+   * an HTTP server has no use for it.
+   */
+  readonly fallback?:
+    | ((request: PlainRequest, info: TransportInfo) => Effect.Effect<PlainAnswer, unknown, R>)
+    | undefined
 }
 
 /**
@@ -63,15 +125,19 @@ export class WebSocketServer extends Context.Tag("@effect-ws/api/WebSocketServer
  * @since 0.1.0
  * @category constructors
  */
-export const make = (
-  listener: Listener,
-  options: ConnectionOptions.Input = {}
-): Effect.Effect<Service, never, Scope.Scope> =>
+export const make = (listener: Listener, options: Options = {}): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const engine = yield* Engine.make
-    const settings = ConnectionOptions.make(options)
+    const limits = ServerOptions.make(options)
+    const admission = new Admission(limits)
+    const common = {
+      engine: yield* Engine.make,
+      settings: { connection: ConnectionOptions.make(options), accept: options, maxAttempts: limits.maxAttempts },
+      trusted: TrustedProxies.make(limits.trustedProxies),
+      admission
+    }
     yield* Effect.addFinalizer(() => listener.stop)
-    return { address: listener.address, run: serve(listener, engine, settings) }
+    const counts = Effect.sync(() => admission.counts)
+    return { address: listener.address, counts, run: serve(listener, common) }
   })
 
 /**
@@ -99,10 +165,10 @@ export const make = (
  * @since 0.1.0
  * @category operations
  */
-export const run = <Handled extends Effect.Effect<unknown, unknown, unknown>>(
+export const run = <Handled extends Effect.Effect<unknown, unknown, unknown>, R = never>(
   handler: (exchange: UpgradeExchange) => Handled,
-  options?: RunOptions
-): Effect.Effect<never, never, WebSocketServer | Exclude<Effect.Effect.Context<Handled>, Scope.Scope>> =>
+  options?: RunOptions<R>
+): Effect.Effect<never, never, WebSocketServer | Exclude<Effect.Effect.Context<Handled>, Scope.Scope> | R> =>
   Effect.flatMap(WebSocketServer, (server) => server.run(handler, options))
 
 /**
@@ -116,19 +182,31 @@ export const address: Effect.Effect<Address, never, WebSocketServer> = Effect.ma
   (server) => server.address
 )
 
+/**
+ * How many connections the server in the context has, and what became of those that it refused.
+ *
+ * @since 0.1.0
+ * @category operations
+ */
+export const counts: Effect.Effect<Counts, never, WebSocketServer> = Effect.flatMap(
+  WebSocketServer,
+  (server) => server.counts
+)
+
+type Common = Pick<House<never>, "engine" | "settings" | "trusted" | "admission">
+
 const serve =
-  (listener: Listener, engine: Engine.Engine, settings: ConnectionOptions.ConnectionOptions): Service["run"] =>
-  <Handled extends Effect.Effect<unknown, unknown, unknown>>(
+  (listener: Listener, common: Common): Service["run"] =>
+  <Handled extends Effect.Effect<unknown, unknown, unknown>, R = never>(
     handler: (exchange: UpgradeExchange) => Handled,
-    options: RunOptions = {}
+    { fallback, onError = logError }: RunOptions<R> = {}
   ) =>
-    Effect.runtime<Exclude<Effect.Effect.Context<Handled>, Scope.Scope>>().pipe(
+    Effect.runtime<Exclude<Effect.Effect.Context<Handled>, Scope.Scope> | R>().pipe(
       Effect.flatMap((runtime) => {
-        const onError = options.onError ?? logError
-        const fork = Runtime.runFork(runtime)
+        type All = Exclude<Effect.Effect.Context<Handled>, Scope.Scope> | R
         const handle = (exchange: UpgradeExchange) =>
           Effect.scoped(handler(exchange) as Effect.Effect<unknown, unknown, Effect.Effect.Context<Handled>>)
-        const serving = new Serving(engine, settings, fork, handle, onError)
+        const serving = new Serving<All>({ ...common, handle, fallback, onError }, Runtime.runFork(runtime))
         return Effect.acquireUseRelease(
           Effect.sync(() => listener.start(serving.admit)),
           () => Effect.never,

@@ -2,7 +2,14 @@ import * as ConnectionOptions from "@effect-ws/api/ConnectionOptions"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 
-const sizes = ["maxMessageSize", "inboxHighWaterMark", "sendHighWaterMark", "maxHeadSize", "maxHeadFields"] as const
+const sizes = [
+  "maxMessageSize",
+  "inboxHighWaterMark",
+  "sendHighWaterMark",
+  "maxHeadSize",
+  "maxHeadFields",
+  "maxBodySize"
+] as const
 const durations = ["closeTimeout", "handshakeTimeout"] as const
 
 describe("ConnectionOptions", () => {

@@ -10,6 +10,10 @@ describe("TransportError", () => {
     assert.strictEqual(messageOf("connect", "a:80", cause), "The transport failed to connect to a:80: ECONNREFUSED")
     assert.strictEqual(messageOf("resolve", "a", "ENOTFOUND"), "The transport failed to resolve a: ENOTFOUND")
     assert.strictEqual(
+      messageOf("proxy", "a:3128", cause),
+      "The transport failed to get through the proxy a:3128: ECONNREFUSED"
+    )
+    assert.strictEqual(
       messageOf("tls", "a:443", cause),
       "The transport failed to agree on TLS with a:443: ECONNREFUSED"
     )

@@ -26,7 +26,12 @@ describe("UpgradeExchange", () => {
           authorized: false
         }
         const { pair, peer } = yield* listener.connect({ pair: { serverInfo: { tls } } })
-        peer.sendRequest("Cookie: a=b", "Sec-WebSocket-Protocol: x, y", "Origin: https://a.example")
+        peer.sendRequest(
+          "Cookie: a=b",
+          "Sec-WebSocket-Protocol: x, y",
+          "Origin: https://a.example",
+          "Connection: close"
+        )
         yield* peer.awaitClosed
         const [{ info, request }] = seen as [UpgradeExchange]
         assert.deepInclude(request, {

@@ -114,8 +114,8 @@ describe("WebSocket of a server: what came with the request", () => {
     Effect.gen(function* () {
       const pair = yield* makePair()
       const peer = new Peer(pair.client, "client")
-      const leftover = Frames.concat([requestBytes(), peer.text("0123456789"), peer.text("0123456789")])
-      const socket = yield* WebSocket.acceptTransport(pair.server, { leftover, inboxHighWaterMark: 200 })
+      const bytes = Frames.concat([requestBytes(), peer.text("0123456789"), peer.text("0123456789")])
+      const socket = yield* WebSocket.acceptTransport(pair.server, { bytes, inboxHighWaterMark: 200 })
       peer.sendText("later")
       yield* settled
       assert.isTrue(pair.server.ledger.isPaused)

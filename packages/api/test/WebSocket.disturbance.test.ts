@@ -321,12 +321,27 @@ describe("WebSocket: opening, disturbed", () => {
       Effect.gen(function* () {
         const pair = yield* makePair()
         const peer = new Peer(pair.client, "client")
-        peer.sendHead("GET / HTTP/1.1", "Host: a")
+        peer.sendHead("GET / HTTP/1.1", "Host: a", "Connection: close")
         const exit = yield* disturbed(Effect.flip(WebSocket.acceptTransport(pair.server)))
         if (pair.server.ledger.sinks === 0) pair.server.destroy()
         yield* peer.awaitClosed
         if (Exit.isSuccess(exit)) assert.strictEqual(peer.statusLine, "HTTP/1.1 426 Upgrade Required")
       })
+    )
+
+    each(
+      "server lets no transport go without its answer when acceptTransport keeps it, its scope closes, and is",
+      (disturbed) =>
+        Effect.gen(function* () {
+          const pair = yield* makePair()
+          const peer = new Peer(pair.client, "client")
+          peer.sendHead("GET / HTTP/1.1", "Host: a")
+          const exit = yield* disturbed(Effect.flip(Effect.scoped(WebSocket.acceptTransport(pair.server))))
+          if (pair.server.ledger.sinks === 0) pair.server.destroy()
+          yield* peer.awaitClosed
+          if (Exit.isSuccess(exit)) assert.isTrue(exit.value.reusable)
+          if (Exit.isSuccess(exit)) assert.strictEqual(peer.statusLine, "HTTP/1.1 426 Upgrade Required")
+        })
     )
 
     each("client loses no transport when handshake is", (disturbed) =>

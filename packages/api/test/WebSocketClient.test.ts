@@ -63,9 +63,7 @@ describe("WebSocketClient: connect", () => {
     ["example.com/chat", "not an absolute URL"],
     ["http://example.com/", "begins with ws: or wss:"],
     ["ws://example.com/#a", "no fragment"],
-    ["ws://example.com/#", "no fragment"],
-    ["ws://user@example.com/", "Credentials"],
-    ["ws://:secret@example.com/", "Credentials"]
+    ["ws://example.com/#", "no fragment"]
   ]
   for (const [text, detail] of wrong) {
     it.effect(`client refuses to connect to ${text}, before anything is opened`, () =>
@@ -75,7 +73,6 @@ describe("WebSocketClient: connect", () => {
           const error = yield* Effect.flip(WebSocketClient.make(memory.connector).connect(text))
           assert.strictEqual(error.reason._tag, "InvalidUrl")
           assert.include(error.message, detail)
-          assert.notInclude(error.message, "secret")
           assert.strictEqual(memory.endpoints.length, 0)
         })
       )
@@ -125,9 +122,11 @@ describe("WebSocketClient: connect", () => {
         const memory = makeConnector({ accepts: false })
         const connecting = yield* Effect.fork(Effect.flip(WebSocketClient.make(memory.connector).connect(url)))
         yield* settled
-        memory.peers[0]!.sendHead("HTTP/1.1 503 Service Unavailable", "Retry-After: 5")
-        const { reason } = yield* Fiber.join(connecting)
-        assert.deepInclude(reason, { _tag: "Declined", status: 503 })
+        memory.peers[0]!.sendHead("HTTP/1.1 503 Service Unavailable", "Retry-After: 5", "Content-Length: 0")
+        const { reason, reusable } = yield* Fiber.join(connecting)
+        assert.deepInclude(reason, { _tag: "Declined", status: 503, isComplete: true })
+        // The connection could carry another attempt, but nobody but us has it.
+        assert.isFalse(reusable)
         assert.strictEqual(memory.released, 1)
         yield* memory.peers[0]!.awaitClosed
       })

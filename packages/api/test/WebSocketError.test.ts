@@ -22,7 +22,7 @@ describe("WebSocketError", () => {
     for (const error of ending) assert.isTrue(isWebSocketError(error), error._tag)
     const others = [
       new SendRejected({ reason: { _tag: "Closing" } }),
-      new HandshakeError({ role: "client", reason: { _tag: "PeerGone" }, answer: undefined }),
+      new HandshakeError({ role: "client", reason: { _tag: "PeerGone" }, answer: undefined, reusable: false }),
       new Error("ConnectionClosed"),
       { _tag: "ConnectionClosed" },
       undefined,

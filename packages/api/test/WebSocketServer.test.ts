@@ -138,7 +138,7 @@ describe("WebSocketServer: answers", () => {
         let asked = 0
         const { causes, listener, stop } = yield* serve(() => Effect.sync(() => asked++))
         const { peer } = yield* listener.connect()
-        peer.sendHead("GET / HTTP/1.1", "Host: a")
+        peer.sendHead("GET / HTTP/1.1", "Host: a", "Connection: close")
         yield* peer.awaitClosed
         assert.strictEqual(peer.statusLine, status(426, "Upgrade Required"))
         assert.deepStrictEqual([asked, causes.length], [0, 0])
@@ -153,13 +153,14 @@ describe("WebSocketServer: answers", () => {
         const reject = WebSocket.reject({ status: 401, headers: { "WWW-Authenticate": "Bearer" }, body: "who?" })
         const { causes, listener, stop } = yield* serve(() => reject)
         const { peer } = yield* listener.connect()
-        peer.sendRequest()
+        peer.sendRequest("Connection: close")
         yield* peer.awaitClosed
         assert.strictEqual(
           peer.head,
           [
             status(401, "Unauthorized"),
             "WWW-Authenticate: Bearer",
+            "Server: effect-ws",
             "Content-Type: text/plain; charset=utf-8",
             "Content-Length: 4",
             "Connection: close"
@@ -184,7 +185,7 @@ describe("WebSocketServer: answers", () => {
         Effect.gen(function* () {
           const { listener, stop } = yield* serve(() => WebSocket.reject(refusal))
           const { peer } = yield* listener.connect()
-          peer.sendRequest()
+          peer.sendRequest("Connection: close")
           yield* peer.awaitClosed
           assert.strictEqual(peer.statusLine, status(500, "Internal Server Error"))
           yield* stop
@@ -214,7 +215,7 @@ describe("WebSocketServer: answers", () => {
         Effect.gen(function* () {
           const { causes, listener, stop } = yield* serve(handler)
           const { peer } = yield* listener.connect()
-          peer.sendRequest()
+          peer.sendRequest("Connection: close")
           yield* peer.awaitClosed
           assert.strictEqual(peer.statusLine, status(500, "Internal Server Error"))
           assert.strictEqual(Frames.toText(peer.rest), "the request could not be answered\n")
@@ -243,7 +244,7 @@ describe("WebSocketServer: answers", () => {
         )
         yield* settled
         const { peer } = yield* listener.connect()
-        peer.sendRequest()
+        peer.sendRequest("Connection: close")
         yield* peer.awaitClosed
         yield* settled
         assert.strictEqual(lines.length, 1)
@@ -262,7 +263,7 @@ describe("WebSocketServer: answers", () => {
           Effect.provide(Logger.replace(Logger.defaultLogger, logger))
         )
         const { peer } = yield* listener.connect()
-        peer.sendRequest("Origin: https://evil.example")
+        peer.sendRequest("Origin: https://evil.example", "Connection: close")
         yield* peer.awaitClosed
         assert.strictEqual(peer.statusLine, status(403, "Forbidden"))
         yield* settled
@@ -301,7 +302,7 @@ describe("WebSocketServer: answers", () => {
           )
         )
         const { peer } = yield* listener.connect()
-        peer.sendRequest()
+        peer.sendRequest("Connection: close")
         yield* peer.awaitClosed
         assert.strictEqual(peer.statusLine, status(418, ""))
         assert.strictEqual(causes.length, 0)
@@ -504,7 +505,7 @@ describe("WebSocketServer: after the 101", () => {
         const running = yield* Effect.fork(server.run(handler, { onError: () => Effect.die("onError") }))
         yield* settled
         const bad = yield* listener.connect()
-        bad.peer.sendRequest("X-Fail: 1")
+        bad.peer.sendRequest("X-Fail: 1", "Connection: close")
         yield* bad.peer.awaitClosed
         const good = yield* listener.connect()
         good.peer.send(requestBytes(), good.peer.text("a"))

@@ -86,7 +86,7 @@ pinned<
 
 pinned<Equal<ConnectionTimeout["phase"], "close">>()
 pinned<Equal<SendRejected["reason"]["_tag"], "Closing" | "QueueFull">>()
-pinned<Equal<TransportError["operation"], "resolve" | "connect" | "tls" | "read" | "write">>()
+pinned<Equal<TransportError["operation"], "resolve" | "connect" | "proxy" | "tls" | "read" | "write">>()
 
 // --- the peer of a test -----------------------------------------------------------------------------------------------------
 

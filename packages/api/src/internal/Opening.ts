@@ -1,14 +1,14 @@
 /**
- * The transport during the opening handshake: reads the one head of the peer, holds what comes behind it until the
- * connection takes over, and notices when the peer goes away meanwhile.
+ * The transport during the opening handshake: reads what the peer says, one thing at a time, holds what comes behind it,
+ * and notices when the peer goes away meanwhile.
  *
- * Reading goes on while a handler decides, since a loss shows only to those who read; but only up to a bound.
+ * Reading goes on while somebody decides, since a loss shows only to those who read; but only up to a bound.
  */
 import type { HandshakeFault } from "@effect-ws/core/HandshakeFault"
-import type { Decoder } from "@effect-ws/core/HttpHead"
+import type { Decoded, NeedMore } from "@effect-ws/core/HttpHead"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import * as Either from "effect/Either"
 import type { ConnectionOptions } from "../ConnectionOptions.ts"
 import type { PeerGone, ShuttingDown, Timeout, TransportFailed } from "../HandshakeError.ts"
 import type { Transport, TransportSink } from "../Transport.ts"
@@ -18,18 +18,26 @@ import type { Deadline, Deadlines } from "./Deadlines.ts"
 /** Why there will be no connection, as far as the transport can tell. */
 export type Loss = PeerGone | TransportFailed | Timeout | ShuttingDown
 
-export type HeadFailure = Loss | HandshakeFault
+export type ReadFailure = Loss | HandshakeFault
 
-export class Opening<Head> implements TransportSink {
+/** What the peer is to say: a request, or a response with its body. */
+export interface Reader<A> {
+  /** The bytes of it so far: 0 when nothing came. */
+  readonly held: number
+  /** Takes the next bytes. After it has decoded something it is ready for the next. */
+  readonly push: (chunk: Uint8Array) => NeedMore | Decoded<A> | HandshakeFault
+  /** Tells what there is when no more will come, if that is of use; `atEnd` when the peer has ended the transport. */
+  readonly finish?: (atEnd: boolean) => A | undefined
+}
+
+export class Opening<A> implements TransportSink {
   readonly transport: Transport
 
-  private readonly decoder: Decoder<Head>
+  private readonly reader: Reader<A>
   private readonly deadlines: Deadlines
   private readonly options: ConnectionOptions
-  private readonly isInterim: (head: Head) => boolean
-  private interim = 0
-  private head: Exit.Exit<Head, HeadFailure> | undefined = undefined
-  private resume: ((exit: Exit.Exit<Head, HeadFailure>) => void) | undefined = undefined
+  private read: Either.Either<A, ReadFailure> | undefined = undefined
+  private onRead: ((read: Either.Either<A, ReadFailure>) => void) | undefined = undefined
   private onLoss: ((loss: Loss) => void) | undefined = undefined
   private onDone: (() => void) | undefined = undefined
   private leftover: Uint8Array = nothing
@@ -41,35 +49,54 @@ export class Opening<Head> implements TransportSink {
   private dropped = 0
   private deadline: Deadline | undefined
 
-  /** Makes it, and the deadline with it. Heads for which `isInterim` holds are skipped, a few of them. */
-  constructor(
-    transport: Transport,
-    decoder: Decoder<Head>,
-    deadlines: Deadlines,
-    options: ConnectionOptions,
-    isInterim: (head: Head) => boolean = never
-  ) {
-    this.isInterim = isInterim
+  /** Makes it, and the deadline with it. */
+  constructor(transport: Transport, reader: Reader<A>, deadlines: Deadlines, options: ConnectionOptions) {
     this.transport = transport
-    this.decoder = decoder
+    this.reader = reader
     this.deadlines = deadlines
     this.options = options
-    const millis = Duration.toMillis(options.handshakeTimeout)
-    this.deadline = deadlines.after(millis, () => this.lose(this.timeout(millis)))
+    this.startDeadline()
   }
 
-  /** Starts the transport. A head that was read already, and the bytes behind it, may be given. */
-  start(head?: Head, leftover?: Uint8Array): void {
-    if (head !== undefined) this.head = Exit.succeed(head)
-    if (leftover !== undefined) this.chunk(leftover)
+  /** The bytes that came of what is to be read. */
+  get held(): number {
+    return this.reader.held
+  }
+
+  /** Whether there are bytes behind what was read. */
+  get hasLeftover(): boolean {
+    return this.leftover.length > 0
+  }
+
+  /** Starts the transport. What was read already, and the bytes behind it, may be given. */
+  start(value?: A, leftover?: Uint8Array): void {
+    this.take(value, leftover)
     this.transport.start(this)
-    this.transport.resume()
+    this.resume()
   }
 
-  /** Waits for the head. */
-  readonly readHead: Effect.Effect<Head, HeadFailure> = Effect.async<Head, HeadFailure>((resume) => {
-    if (this.head === undefined) this.resume = resume
-    else resume(this.head)
+  /** Reads another one, with a deadline of its own: begins with the bytes that came behind the last. */
+  next(value?: A, leftover?: Uint8Array): void {
+    this.isDecided = false
+    this.read = undefined
+    this.startDeadline()
+    const held = this.leftover
+    this.leftover = nothing
+    if (held.length > 0) this.chunk(held)
+    this.take(value, leftover)
+    if (this.loss !== undefined && this.read === undefined) this.settle(Either.left(this.loss))
+    this.resume()
+  }
+
+  /** Calls back once, when it was read: at once if it is there already. */
+  whenRead(onRead: (read: Either.Either<A, ReadFailure>) => void): void {
+    if (this.read === undefined) this.onRead = onRead
+    else onRead(this.read)
+  }
+
+  /** Waits until it was read. */
+  readonly awaitRead: Effect.Effect<A, ReadFailure> = Effect.async<A, ReadFailure>((resume) => {
+    this.whenRead(resume)
   })
 
   /** Calls back when the peer is lost, or the time is up, before somebody has decided: at once if it happened already. */
@@ -83,7 +110,7 @@ export class Opening<Head> implements TransportSink {
     this.onDone = onDone
   }
 
-  /** Hands the transport to somebody else, with the bytes behind the head. */
+  /** Hands the transport to somebody else, with the bytes behind what was read. */
   takeOver(): Uint8Array {
     this.decide()
     this.done()
@@ -92,13 +119,23 @@ export class Opening<Head> implements TransportSink {
     return leftover
   }
 
+  /** Leaves the transport open and holds what comes, until the next one is to be read. */
+  rest(): void {
+    this.decide()
+  }
+
   /** Writes an answer and ends the transport, in bounded time. What still comes is dropped. */
   refuse(answer: Uint8Array): void {
+    if (!this.isOver) this.transport.write([answer])
+    this.leave()
+  }
+
+  /** Ends the transport in bounded time, behind what was written before. What still comes is dropped. */
+  leave(): void {
     this.decide()
     this.leftover = nothing
     this.isRefused = true
     if (this.isOver) return
-    this.transport.write([answer])
     this.transport.end()
     this.transport.resume()
     this.awaitEnd()
@@ -110,7 +147,7 @@ export class Opening<Head> implements TransportSink {
     if (this.isRefused && !this.isOver) this.awaitEnd()
   }
 
-  /** Ends the transport without an answer. */
+  /** Ends the transport at once, and drops what was not taken of it. */
   destroy(): void {
     this.decide()
     this.isRefused = true
@@ -121,18 +158,16 @@ export class Opening<Head> implements TransportSink {
 
   chunk(bytes: Uint8Array): void {
     if (this.isRefused) return this.drop(bytes.length)
-    if (this.head !== undefined) return this.hold(bytes)
-    const result = this.decoder.push(bytes)
+    if (this.read !== undefined) return this.hold(bytes)
+    const result = this.reader.push(bytes)
     if (result._tag === "NeedMore") return
-    if (result._tag !== "Decoded") return this.settle(Exit.fail(result))
-    if (this.isInterim(result.head) && this.interim++ < maxInterim) return this.chunk(result.leftover)
+    if (result._tag !== "Decoded") return this.settle(Either.left(result))
     this.hold(result.leftover)
-    this.settle(Exit.succeed(result.head))
+    this.settle(Either.right(result.head))
   }
 
   end(): void {
-    if (this.isRefused) return
-    this.lose({ _tag: "PeerGone" })
+    if (!this.isRefused) this.lose({ _tag: "PeerGone" })
   }
 
   drained(): void {}
@@ -146,23 +181,43 @@ export class Opening<Head> implements TransportSink {
 
   // ------------------------------------------------------------------------------------------------------------------
 
-  private settle(head: Exit.Exit<Head, HeadFailure>): void {
-    this.head = head
-    const resume = this.resume
-    this.resume = undefined
-    resume?.(head)
+  private take(value: A | undefined, leftover: Uint8Array | undefined): void {
+    if (value !== undefined) this.settle(Either.right(value))
+    if (leftover !== undefined) this.chunk(leftover)
   }
 
-  /** Ends the waiting, for the head or for a decision. */
+  private resume(): void {
+    if (this.leftover.length <= maxLeftover) this.transport.resume()
+  }
+
+  private settle(read: Either.Either<A, ReadFailure>): void {
+    this.read = read
+    const onRead = this.onRead
+    this.onRead = undefined
+    onRead?.(read)
+  }
+
+  /** Ends the waiting, for the peer or for a decision. */
   lose(loss: Loss): void {
-    if (this.head === undefined) return this.settle(Exit.fail(loss))
-    if (this.isDecided || this.loss !== undefined) return
-    this.loss = loss
-    this.onLoss?.(loss)
+    if (this.loss !== undefined) return
+    // A deadline says nothing about the transport, which may take another attempt.
+    if (loss._tag !== "Timeout" || this.read !== undefined) this.loss = loss
+    if (this.read === undefined) return this.settle(this.conclude(loss))
+    if (!this.isDecided) this.onLoss?.(loss)
+  }
+
+  private conclude(loss: Loss): Either.Either<A, ReadFailure> {
+    const value = this.reader.finish?.(loss._tag === "PeerGone")
+    return value === undefined ? Either.left(loss) : Either.right(value)
+  }
+
+  private startDeadline(): void {
+    const millis = Duration.toMillis(this.options.handshakeTimeout)
+    this.deadline = this.deadlines.after(millis, () => this.lose(this.timeout(millis)))
   }
 
   private timeout(millis: number): Timeout {
-    const phase = this.head === undefined ? "head" : "accept"
+    const phase = this.read === undefined ? "head" : "accept"
     return { _tag: "Timeout", phase, duration: Duration.millis(millis) }
   }
 
@@ -181,6 +236,7 @@ export class Opening<Head> implements TransportSink {
 
   private decide(): void {
     this.isDecided = true
+    this.onLoss = undefined
     this.deadlines.cancel(this.deadline)
   }
 
@@ -208,8 +264,4 @@ const maxDropped = 256 * 1024
 /** In milliseconds: how long a peer that was refused may keep its end open while the server goes down. */
 const maxLingering = 1000
 
-/** How many interim responses (1xx) are skipped before the one that counts. */
-const maxInterim = 16
-
-const never = (): boolean => false
 const nothing: Uint8Array = new Uint8Array(0)

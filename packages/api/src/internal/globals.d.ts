@@ -3,7 +3,8 @@
 declare const crypto: { getRandomValues(bytes: Uint8Array): Uint8Array }
 declare function queueMicrotask(callback: () => void): void
 declare class URL {
-  constructor(url: string)
+  constructor(url: string, base?: string)
+  readonly href: string
   readonly protocol: string
   readonly username: string
   readonly password: string

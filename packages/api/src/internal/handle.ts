@@ -126,9 +126,9 @@ export const own = (opened: Opened): Effect.Effect<WebSocket, never, Scope.Scope
  * Opens a connection and makes it a resource of the scope, so that none is lost in between. What waits for the peer is
  * wrapped in `restore`, so that it can be interrupted.
  */
-export const scoped = (
-  open: (restore: Restore) => Effect.Effect<Opened, HandshakeError, Scope.Scope>
-): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
+export const scoped = <R>(
+  open: (restore: Restore) => Effect.Effect<Opened, HandshakeError, R>
+): Effect.Effect<WebSocket, HandshakeError, R | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) => Effect.flatMap(open(restore), own))
 
 /** Feeds the inbox to the handler. What the handler fails with and requires is for the public signature to tell. */

@@ -10,6 +10,7 @@ import type * as ConnectionOptions from "../ConnectionOptions.ts"
 import type { Connector } from "../Connector.ts"
 import type { Incoming, Listener } from "../Listener.ts"
 import { TransportError } from "../TransportError.ts"
+import type { ConnectOptions } from "../WebSocket.ts"
 import * as WebSocketClient from "../WebSocketClient.ts"
 import * as WebSocketServer from "../WebSocketServer.ts"
 import * as MemoryTransport from "./MemoryTransport.ts"
@@ -54,6 +55,19 @@ export const make = (options?: MemoryTransport.Options): Effect.Effect<MemoryNet
   })
 
 /**
+ * What holds for both sides, and for each.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LayerOptions extends ConnectionOptions.Input {
+  /** What holds for the server alone. */
+  readonly server?: WebSocketServer.Options | undefined
+  /** What holds for the client alone. */
+  readonly client?: ConnectOptions | undefined
+}
+
+/**
  * Provides `WebSocketServer` and `WebSocketClient` on one network in memory.
  *
  * @example
@@ -76,15 +90,15 @@ export const make = (options?: MemoryTransport.Options): Effect.Effect<MemoryNet
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: ConnectionOptions.Input = {}
-): Layer.Layer<WebSocketClient.WebSocketClient | WebSocketServer.WebSocketServer> =>
+export const layer = ({ client: clientOptions, server: serverOptions, ...options }: LayerOptions = {}): Layer.Layer<
+  WebSocketClient.WebSocketClient | WebSocketServer.WebSocketServer
+> =>
   Layer.scopedContext(
     Effect.gen(function* () {
       const { connector, listener } = yield* make()
-      const server = yield* WebSocketServer.make(listener, options)
+      const server = yield* WebSocketServer.make(listener, { ...options, ...serverOptions })
       return Context.make(WebSocketServer.WebSocketServer, server).pipe(
-        Context.add(WebSocketClient.WebSocketClient, WebSocketClient.make(connector, options))
+        Context.add(WebSocketClient.WebSocketClient, WebSocketClient.make(connector, { ...options, ...clientOptions }))
       )
     })
   )

@@ -31,7 +31,7 @@ describe("Opening", () => {
         for (const asksEarly of [true, false]) {
           const { opening, peer } = yield* make
           peer.sendRequest()
-          yield* opening.readHead
+          yield* opening.awaitRead
           const early = asksEarly ? lossOf(opening) : []
           peer.end()
           yield* settled
@@ -48,7 +48,7 @@ describe("Opening", () => {
       Effect.gen(function* () {
         const first = yield* make
         first.peer.sendRequest()
-        yield* first.opening.readHead
+        yield* first.opening.awaitRead
         const losses = lossOf(first.opening)
         first.opening.lose({ _tag: "ShuttingDown" })
         first.peer.end()
@@ -58,7 +58,7 @@ describe("Opening", () => {
 
         const second = yield* make
         second.peer.sendRequest()
-        yield* second.opening.readHead
+        yield* second.opening.awaitRead
         const none = lossOf(second.opening)
         second.opening.refuse(new Uint8Array(1))
         yield* second.peer.awaitClosed
@@ -72,7 +72,7 @@ describe("Opening", () => {
       Effect.gen(function* () {
         const { opening, peer } = yield* make
         peer.sendRequest()
-        yield* opening.readHead
+        yield* opening.awaitRead
         const losses = lossOf(opening)
         yield* TestClock.adjust(9999)
         assert.deepStrictEqual(losses, [])
@@ -92,7 +92,7 @@ describe("Opening", () => {
         peer.send(requestBytes(), Uint8Array.of(1))
         peer.send(Uint8Array.of(2))
         yield* settled
-        assert.strictEqual((yield* opening.readHead).target, "/chat?room=1")
+        assert.strictEqual((yield* opening.awaitRead).target, "/chat?room=1")
         assert.strictEqual(done, 0)
         assert.deepStrictEqual(opening.takeOver(), Uint8Array.of(1, 2))
         assert.strictEqual(opening.takeOver().length, 0)
@@ -108,7 +108,7 @@ describe("Opening", () => {
       Effect.gen(function* () {
         const { opening, peer } = yield* make
         peer.send("00 01 0d 0a 0d 0a")
-        const exit = yield* Effect.exit(opening.readHead)
+        const exit = yield* Effect.exit(opening.awaitRead)
         assert.isTrue(Exit.isFailure(exit))
         opening.refuse(new Uint8Array(0))
         yield* peer.awaitClosed

@@ -1,17 +1,24 @@
 import * as ConnectionOptions from "@effect-ws/api/ConnectionOptions"
+import * as ServerOptions from "@effect-ws/api/ServerOptions"
+import * as TrustedProxies from "@effect-ws/api/TrustedProxies"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Engine from "../../src/internal/Engine.ts"
-import { type Handle, Serving } from "../../src/internal/Serving.ts"
+import { Admission } from "../../src/internal/Admission.ts"
+import { Serving } from "../../src/internal/Serving.ts"
+import type { House } from "../../src/internal/Visit.ts"
 import { leavesNothing, makePair, settled } from "../support/leaks.ts"
 import { Peer } from "../support/Peer.ts"
 
-const make = (handle: Handle<never>) =>
-  Effect.map(
-    Engine.make,
-    (engine) => new Serving(engine, ConnectionOptions.make(), Effect.runFork, handle, () => Effect.void)
-  )
+const make = (handle: House<never>["handle"]) =>
+  Effect.map(Engine.make, (engine) => {
+    const admission = new Admission(ServerOptions.make({}))
+    const settings = { connection: ConnectionOptions.make(), accept: {}, maxAttempts: 10 }
+    const trusted = TrustedProxies.make([])
+    const house = { engine, settings, trusted, admission, handle, fallback: undefined, onError: () => Effect.void }
+    return { admission, serving: new Serving<never>(house, Effect.runFork) }
+  })
 
 /** How many connections, requests and fibers it holds, each. */
 const holds = (serving: Serving<never>) =>
@@ -21,7 +28,7 @@ describe("Serving", () => {
   it.effect("server holds nothing of connections that are over, however they ended", () =>
     leavesNothing(
       Effect.gen(function* () {
-        const serving = yield* make((exchange) => {
+        const { admission, serving } = yield* make((exchange) => {
           if (exchange.request.fields.some(([name]) => name === "X-Reject")) return WebSocket.reject()
           if (exchange.request.fields.some(([name]) => name === "X-Wait")) return Effect.never
           return Effect.scoped(Effect.flatMap(WebSocket.accept(exchange), (socket) => socket.receive))
@@ -30,7 +37,9 @@ describe("Serving", () => {
           (peer) => (peer.sendRequest(), peer.sendClose(1000)),
           (peer) => (peer.sendRequest(), peer.sendText("a")),
           (peer) => (peer.sendRequest(), peer.send(peer.frame(3))),
-          (peer) => peer.sendRequest("X-Reject: 1"),
+          (peer) => peer.sendRequest("X-Reject: 1", "Connection: close"),
+          (peer) => (peer.sendRequest("X-Reject: 1"), peer.end()),
+          (peer) => (peer.sendRequest("X-Reject: 1"), peer.sendHead("nonsense")),
           (peer) => (peer.sendRequest("X-Wait: 1"), peer.end()),
           (peer) => peer.sendHead("nonsense"),
           (peer) => peer.end(),
@@ -45,6 +54,7 @@ describe("Serving", () => {
         }
         yield* settled
         assert.deepStrictEqual(holds(serving), [0, 0, 0])
+        assert.deepInclude(admission.counts, { handshakes: 0, connections: 0, accepted: 3 })
         yield* serving.shutdown
       })
     )

@@ -1,0 +1,132 @@
+/**
+ * How a server accepts: policy first, then the 101.
+ */
+import * as HandshakeFault from "@effect-ws/core/HandshakeFault"
+import type { RequestHead } from "@effect-ws/core/HttpHead"
+import * as Origin from "@effect-ws/core/Origin"
+import * as Subprotocol from "@effect-ws/core/Subprotocol"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as ConnectionOptions from "../ConnectionOptions.ts"
+import type { IncomingRequest } from "../Decorator.ts"
+import { HandshakeError } from "../HandshakeError.ts"
+import type { Transport } from "../Transport.ts"
+import type { AcceptOptions, AcceptTransportOptions, OriginPolicy } from "../WebSocket.ts"
+import * as answers from "./answers.ts"
+import { Attempt } from "./Attempt.ts"
+import * as Engine from "./Engine.ts"
+import * as Exchanges from "./Exchange.ts"
+import type { Opened, Restore } from "./handle.ts"
+import * as Options from "./options.ts"
+import { ServerOpening } from "./ServerOpening.ts"
+import * as TransportUse from "./transportUse.ts"
+import { defaults as serverDefaults } from "../ServerOptions.ts"
+
+export const accept = <R>(
+  restore: Restore,
+  exchange: Exchanges.Exchange,
+  given: AcceptOptions<R>
+): Effect.Effect<Opened, HandshakeError, R> =>
+  Effect.gen(function* () {
+    const { accept: defaults, connection } = exchange.opening.settings
+    const options = Options.merge<AcceptOptions<R>>(defaults, given)
+    yield* checkOrigin(exchange, options.origin ?? "same")
+    const subprotocol = yield* restore(choose(exchange, options.subprotocols))
+    return yield* exchange.accept(subprotocol, options, ConnectionOptions.make(connection, given))
+  })
+
+/** Reads the request first, and is the one who answers when it isn't accepted. */
+export const acceptTransport = <R>(
+  restore: Restore,
+  transport: Transport,
+  options: AcceptTransportOptions<R>
+): Effect.Effect<Opened, HandshakeError, R | Scope.Scope> =>
+  Effect.gen(function* () {
+    const opening = yield* occupy(transport, options)
+    yield* Effect.addFinalizer(() => Effect.sync(() => opening.release()))
+    opening.begin({ request: options.request, leftover: copy(options.bytes ?? options.leftover) })
+    const head = yield* restore(opening.opening.awaitRead).pipe(
+      Effect.mapError((reason) => refuseUnread(opening, answers.serverError(reason))),
+      Effect.onInterrupt(() => Effect.sync(() => opening.opening.destroy()))
+    )
+    return yield* acceptRead(restore, opening, head, options)
+  })
+
+const acceptRead = <R>(
+  restore: Restore,
+  opening: ServerOpening,
+  head: RequestHead,
+  options: AcceptOptions<R>
+): Effect.Effect<Opened, HandshakeError, R> => {
+  const exchange = Exchanges.check(head, opening)
+  if (!(exchange instanceof Exchanges.Exchange)) {
+    return conclude(new Attempt(head, opening), Cause.fail(answers.serverError(exchange)))
+  }
+  exchange.whenLost(() => {})
+  return Effect.catchAllCause(accept(restore, exchange, options), (cause) => conclude(exchange, cause))
+}
+
+const occupy = <R>(transport: Transport, options: AcceptTransportOptions<R>) =>
+  Effect.gen(function* () {
+    const engine = yield* Engine.make
+    const resting = yield* Effect.mapError(TransportUse.find(transport, ServerOpening), answers.serverError)
+    const { decorate, server } = options
+    const settings = {
+      connection: ConnectionOptions.make(options),
+      accept: { decorate, server },
+      maxAttempts: options.keepAlive === false ? 1 : serverDefaults.maxAttempts
+    }
+    const opening = resting ?? new ServerOpening(transport, engine, settings)
+    opening.settings = settings
+    TransportUse.occupy(transport, opening)
+    return opening
+  })
+
+const copy = (bytes: Uint8Array | undefined): Uint8Array | undefined =>
+  bytes === undefined ? undefined : new Uint8Array(bytes)
+
+const refuseUnread = (opening: ServerOpening, error: HandshakeError): HandshakeError => {
+  if (error.answer === undefined) opening.opening.destroy()
+  else opening.refuse(error.answer, undefined)
+  return error
+}
+
+/** Answers, unless it was done or nobody is there, and fails with what happened and whether there may be another attempt. */
+const conclude = (
+  attempt: Attempt<IncomingRequest>,
+  cause: Cause.Cause<HandshakeError>
+): Effect.Effect<never, HandshakeError> =>
+  Effect.suspend(() => {
+    const error = Option.getOrUndefined(Cause.failureOption(cause))
+    if (Cause.isInterruptedOnly(cause)) attempt.lose()
+    else attempt.refuse(error?.answer ?? answers.internalError, error !== undefined)
+    const { defect, isResting } = attempt.opening
+    if (defect !== undefined) return Effect.die(defect)
+    if (error === undefined) return Effect.failCause(cause)
+    const { answer, reason, role } = error
+    return Effect.fail(new HandshakeError({ role, reason, answer, reusable: isResting }))
+  })
+
+const choose = <R>(
+  { request }: Exchanges.Exchange,
+  subprotocols: AcceptOptions<R>["subprotocols"]
+): Effect.Effect<string | undefined, HandshakeError, R> => {
+  if (typeof subprotocols === "function") return subprotocols(request.subprotocols, request)
+  return Effect.succeed(subprotocols === undefined ? undefined : Subprotocol.select(subprotocols, request.subprotocols))
+}
+
+const checkOrigin = (exchange: Exchanges.Exchange, policy: OriginPolicy): Effect.Effect<void, HandshakeError> =>
+  Effect.suspend(() => {
+    const { origin } = exchange.request
+    if (origin === undefined || allows(policy, origin, exchange)) return Effect.void
+    const { host } = exchange.client
+    return Effect.fail(answers.serverError(HandshakeFault.make("ForbiddenOrigin", { origin, host })))
+  })
+
+const allows = (policy: OriginPolicy, origin: string, { client, request }: Exchanges.Exchange): boolean => {
+  if (policy === "any") return true
+  if (policy === "same") return Origin.isSame(origin, client.host)
+  return typeof policy === "function" ? policy(origin, request) : policy.includes(origin)
+}

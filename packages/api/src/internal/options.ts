@@ -1,0 +1,15 @@
+/**
+ * Options that are given in two places.
+ */
+import * as Fields from "../Fields.ts"
+
+interface WithHeaders {
+  readonly headers?: Fields.Fields | undefined
+}
+
+/** What a call gives wins over the defaults of its Layer; fields of both are sent, those of the call last. */
+export const merge = <A extends WithHeaders>(defaults: A, options: A): A => {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const headers = [...Fields.toHeaders(defaults.headers), ...Fields.toHeaders(options.headers)]
+  return { ...defaults, ...given, headers } as A
+}
