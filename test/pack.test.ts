@@ -11,7 +11,7 @@ import * as Path from "node:path"
 import { WebSocketServer } from "ws"
 import { filesBelow, packages, root } from "../scripts/workspace.js"
 
-const peers = ["effect", "@effect/platform", "@effect/platform-node", "@noble/hashes", "@types/node"]
+const peers = ["effect", "@effect/platform", "@effect/platform-node", "@noble/hashes", "@types/node", "ipaddr.js"]
 /** Where the workspace has a package: beside the one that needs it when the root has another version. */
 const installed = (name: string) =>
   [...packages.map(({ directory }) => directory), root]

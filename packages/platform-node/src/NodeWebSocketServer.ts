@@ -7,7 +7,6 @@
  * @since 0.1.0
  */
 import { ByteOps } from "@effect-ws/api/ByteOps"
-import type * as ConnectionOptions from "@effect-ws/api/ConnectionOptions"
 import type { Listener } from "@effect-ws/api/Listener"
 import type { ServerError } from "@effect-ws/api/ServerError"
 import * as WebSocketServer from "@effect-ws/api/WebSocketServer"
@@ -28,7 +27,7 @@ import { nodeByteOps } from "./NodeByteOps.ts"
  * @since 0.1.0
  * @category models
  */
-export interface Options extends nodeListener.NodeListenerOptions, ConnectionOptions.Input {}
+export interface Options extends nodeListener.NodeListenerOptions, WebSocketServer.Options {}
 
 /**
  * Makes the service with a listener of its own; when the scope closes, it no longer listens.
@@ -44,7 +43,8 @@ export const make = (options: Options = {}): Effect.Effect<WebSocketServer.Servi
  *
  * **Details**
  *
- * It listens from the moment on that the Layer is built. Connections that come before `WebSocketServer.run` wait.
+ * It listens from the moment on that the Layer is built. Connections that come before `WebSocketServer.run` wait. With
+ * `allowPlain` beside `tls` it takes `wss:` and `ws:` on the same port; what was agreed on is `info.tls` of each connection.
  *
  * @example
  * import * as NodeWebSocketServer from "@effect-ws/platform-node/NodeWebSocketServer"
@@ -87,12 +87,12 @@ export const layerConfig = (
  */
 export const layerAttached = (
   server: Http.Server | Https.Server,
-  options?: ConnectionOptions.Input
+  options?: WebSocketServer.Options
 ): Layer.Layer<WebSocketServer.WebSocketServer, ServerError> =>
   Layer.scoped(
     WebSocketServer.WebSocketServer,
     Effect.flatMap(attachedListener.make(server), (listener) => fromListener(listener, options))
   )
 
-const fromListener = (listener: Listener, options: ConnectionOptions.Input | undefined) =>
+const fromListener = (listener: Listener, options: WebSocketServer.Options | undefined) =>
   WebSocketServer.make(listener, options).pipe(Effect.provideService(ByteOps, nodeByteOps))

@@ -2,5 +2,7 @@
 
 export * as NodeByteOps from "./NodeByteOps.ts"
 export * as NodeTransport from "./NodeTransport.ts"
+export * as NodeUpgrade from "./NodeUpgrade.ts"
 export * as NodeWebSocketClient from "./NodeWebSocketClient.ts"
 export * as NodeWebSocketServer from "./NodeWebSocketServer.ts"
+export * as Proxy from "./Proxy.ts"

@@ -383,7 +383,8 @@ for (const [listener, layer] of Object.entries(listeners)) {
         const server = yield* serve(layer(), (exchange) =>
           exchange.request.fields.length > 0 ? WebSocket.reject({ body: "no" }) : WebSocket.accept(exchange)
         )
-        const peer = yield* rawUpgrade({ port: server.port }, masked(0x81, "one"), "ff ff ff")
+        const peer = yield* rawClient({ port: server.port })
+        peer.send(Buffer.from(closing(upgradeRequest)), masked(0x81, "one"), "ff ff ff")
         const head = yield* peer.next
         assert.match(head._tag === "Head" ? head.head : "", /^HTTP\/1\.1 403 Forbidden\r\n/)
         assert.deepStrictEqual(yield* peer.next, { _tag: "Body", body: "no" })
@@ -436,10 +437,10 @@ describe("server with its own listener, a client made by hand", () => {
     Effect.gen(function* () {
       const server = yield* serve(NodeWebSocketServer.layer(), () => Effect.die("asked"))
       const requests = [
-        ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "426 Upgrade Required"],
-        [upgradeRequest.replace("Version: 13", "Version: 12"), "426 Upgrade Required"],
-        [upgradeRequest.replace("GET", "POST"), "405 Method Not Allowed"],
-        [upgradeRequest.replace("dGhl", ""), "400 Bad Request"],
+        ["GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "426 Upgrade Required"],
+        [closing(upgradeRequest).replace("Version: 13", "Version: 12"), "426 Upgrade Required"],
+        [closing(upgradeRequest).replace("GET", "POST"), "405 Method Not Allowed"],
+        [closing(upgradeRequest).replace("dGhl", ""), "400 Bad Request"],
         ["nonsense\r\n\r\n", "400 Bad Request"],
         [`GET / HTTP/1.1\r\nX: ${"x".repeat(9000)}\r\n\r\n`, "431 Request Header Fields Too Large"]
       ] as const
@@ -454,6 +455,9 @@ describe("server with its own listener, a client made by hand", () => {
     }).pipe(Effect.scoped, withoutLeaks)
   )
 })
+
+/** A request after which no other one may come. */
+const closing = (request: string) => request.replace("Connection: Upgrade", "Connection: Upgrade, close")
 
 const violations: ReadonlyArray<readonly [frame: Uint8Array, reason: string, code: number]> = [
   [Buffer.from("8102686f", "hex"), "UnmaskedFrame", 1002],

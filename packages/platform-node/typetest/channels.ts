@@ -1,9 +1,10 @@
-/** Pins the channels of the Layers: what building them may fail with, and that they require nothing. */
+/** Pins the channels of the Layers and of the Config: what they may fail with, and that they require nothing. */
 import type { ServerError } from "@effect-ws/api/ServerError"
 import type * as WebSocketClient from "@effect-ws/api/WebSocketClient"
 import type * as WebSocketServer from "@effect-ws/api/WebSocketServer"
 import * as NodeWebSocketClient from "@effect-ws/platform-node/NodeWebSocketClient"
 import * as NodeWebSocketServer from "@effect-ws/platform-node/NodeWebSocketServer"
+import * as Proxy from "@effect-ws/platform-node/Proxy"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import type * as Effect from "effect/Effect"
@@ -32,3 +33,8 @@ pinned<Equal<typeof NodeWebSocketClient.layer, Layer.Layer<WebSocketClient.WebSo
 
 const client = NodeWebSocketClient.layerWith({ maxMessageSize: 1024 })
 pinned<Equal<typeof client, Layer.Layer<WebSocketClient.WebSocketClient>>>()
+
+pinned<Equal<typeof Proxy.fromConfig, Config.Config<Proxy.ProxyChoice>>>()
+pinned<Equal<Effect.Effect.Success<typeof Proxy.fromConfig>, Proxy.ProxyChoice>>()
+pinned<Equal<Effect.Effect.Error<typeof Proxy.fromConfig>, ConfigError>>()
+pinned<Equal<Effect.Effect.Context<typeof Proxy.fromConfig>, never>>()

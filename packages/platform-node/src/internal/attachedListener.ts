@@ -5,20 +5,18 @@
  * Requests to upgrade to another protocol are left to the server's other `"upgrade"` listeners. Where there are none
  * they are handed out like the rest, since Node then gives them to nobody else: the opening handshake refuses them.
  */
-import type { Incoming, Listener } from "@effect-ws/api/Listener"
+import type { Listener } from "@effect-ws/api/Listener"
 import type { ServerError } from "@effect-ws/api/ServerError"
-import * as Headers from "@effect-ws/core/Headers"
-import type { RequestHead } from "@effect-ws/core/HttpHead"
+import * as UpgradeRequest from "@effect-ws/core/UpgradeRequest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type * as Http from "node:http"
 import type * as Https from "node:https"
-import * as Net from "node:net"
 import type { Duplex } from "node:stream"
-import * as NodeTransport from "../NodeTransport.ts"
 import { IncomingQueue } from "./incomingQueue.ts"
 import { addressOfCause, fromListen, toAddress } from "./serverErrors.ts"
+import * as upgradeEvent from "./upgradeEvent.ts"
 
 /**
  * Attaches to a server once it listens, which is waited for. The release detaches, and destroys the connections that
@@ -57,39 +55,11 @@ class Attachment {
   }
 
   private readonly onUpgrade = (request: Http.IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (!wantsWebSocket(request) && this.server.listenerCount("upgrade") > 1) return
-    this.queue.offer(toIncoming(request, socket, head))
+    if (!UpgradeRequest.namesWebSocket(upgradeEvent.toRequestHead(request)) && this.server.listenerCount("upgrade") > 1)
+      return
+    this.queue.offer(upgradeEvent.toIncoming(request, socket, head))
   }
 }
-
-const toIncoming = (request: Http.IncomingMessage, socket: Duplex, head: Buffer): Incoming => {
-  // Whatever idle time the HTTP server set is not ours.
-  if (socket instanceof Net.Socket) socket.setTimeout(0)
-  return {
-    // At once, since Node has just taken its own "error" listener from the socket.
-    transport: NodeTransport.make(socket),
-    request: toRequestHead(request),
-    // A copy: the head is a view of what Node read for the HTTP parser.
-    leftover: head.length === 0 ? undefined : new Uint8Array(head)
-  }
-}
-
-const toRequestHead = (request: Http.IncomingMessage): RequestHead => ({
-  _tag: "RequestHead",
-  method: request.method ?? "",
-  target: request.url ?? "",
-  version: request.httpVersion,
-  fields: toFields(request.rawHeaders)
-})
-
-const toFields = (rawHeaders: ReadonlyArray<string>): Headers.Headers => {
-  const fields: Array<Headers.Field> = []
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) fields.push([rawHeaders[i]!, rawHeaders[i + 1]!])
-  return fields
-}
-
-const wantsWebSocket = (request: Http.IncomingMessage): boolean =>
-  (request.headers.upgrade ?? "").split(",").some((protocol) => protocol.trim().toLowerCase() === "websocket")
 
 const awaitListening = (server: Http.Server | Https.Server): Effect.Effect<void, ServerError> =>
   Effect.async<void, ServerError>((resume) => {

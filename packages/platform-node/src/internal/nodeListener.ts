@@ -1,8 +1,8 @@
 /**
- * A listener of our own: TCP, TLS, or a unix socket (a named pipe on Windows).
+ * A listener of our own: TCP, TLS, both on one port, or a unix socket (a named pipe on Windows).
  *
- * Nothing is read from a connection before its transport is started. No peer can fail the listener: what one does
- * wrong ends its own connection.
+ * Of a plain connection nothing is consumed before its transport is started. No peer can fail the listener: what one
+ * does wrong ends its own connection.
  */
 import type { Listener } from "@effect-ws/api/Listener"
 import { ServerError } from "@effect-ws/api/ServerError"
@@ -17,6 +17,7 @@ import * as Tls from "node:tls"
 import * as NodeTransport from "../NodeTransport.ts"
 import { IncomingQueue } from "./incomingQueue.ts"
 import { fromListen, fromTls, toAddress } from "./serverErrors.ts"
+import { detect } from "./tlsOrPlain.ts"
 
 /** Says where to listen. */
 export interface NodeListenerOptions {
@@ -38,17 +39,40 @@ export interface NodeListenerOptions {
    */
   readonly backlog?: number | undefined
   /**
-   * Makes it a TLS server: the key, the certificate and whatever else `tls.createServer` takes. `handshakeTimeout` is 10
-   * seconds by default (120 in Node), as long as an opening handshake may take.
+   * Makes it a TLS server: the key, the certificate and whatever else `tls.createServer` takes. `handshakeTimeout`, in
+   * milliseconds, is 10 seconds by default (120 in Node), as long as an opening handshake may take; whoever hasn't agreed
+   * on TLS by then is disconnected.
    */
   readonly tls?: Tls.TlsOptions | undefined
+  /**
+   * Takes connections without TLS on the same port as those with it: the first byte of each tells. `false` by default, so
+   * that nobody who asked for TLS serves without it unknowingly; without `tls` it has no meaning.
+   *
+   * A peer that sends nothing is disconnected after the `handshakeTimeout` of `tls`, which begins anew for TLS when the
+   * first byte has come. Of a connection that was taken without TLS `info.tls` is `undefined`.
+   */
+  readonly allowPlain?: boolean | undefined
+  /**
+   * The most connections at once whose opening handshake isn't done, TLS included; those that are told apart or agree on
+   * TLS and those that are at the request are counted separately. One above it is turned away at once, without an answer
+   * where TLS may yet come, so that peers which connect and get no further can't exhaust memory and file descriptors.
+   *
+   * A positive integer, 4096 by default: far more than honest peers need, and a quarter of a gibibyte when all of them
+   * stall within TLS.
+   */
+  readonly maxHandshakes?: number | undefined
 }
 
-/** Listens from the acquire on; the release stops listening and doesn't wait for any connection. */
+/**
+ * Listens from the acquire on; the release stops listening and doesn't wait for any connection.
+ *
+ * Dies of a `RangeError` that names the option when `maxHandshakes` or the `handshakeTimeout` of `tls` is no limit.
+ */
 export const make = (options: NodeListenerOptions): Effect.Effect<Listener, ServerError, Scope.Scope> =>
   Effect.gen(function* () {
+    validate(options)
     const report = yield* makeReport
-    const acquire = Effect.map(createServer(options), (server) => new OpenServer(server, options, report))
+    const acquire = Effect.map(createTls(options), (tls) => new OpenServer(tls, options, report))
     const open = yield* Effect.acquireRelease(acquire, (open) => Effect.sync(() => open.stop()))
     yield* listen(open.server, options)
     return {
@@ -62,21 +86,30 @@ export const make = (options: NodeListenerOptions): Effect.Effect<Listener, Serv
 class OpenServer {
   readonly server: Net.Server
   readonly queue: IncomingQueue
+  private readonly options: NodeListenerOptions
   private readonly localAddress: Address | undefined
-  private readonly handshaking = new Map<string, Net.Socket>()
+  /** The connections as they were accepted, until the transport of each is made. */
+  private readonly handshaking = new Map<string | Net.Socket, Net.Socket>()
   private isStopped = false
 
-  constructor(server: Net.Server, options: NodeListenerOptions, report: Report) {
+  constructor(tls: Tls.Server | undefined, options: NodeListenerOptions, report: Report) {
+    // Among the options of TLS are some for every server: the keep-alive of TCP, for instance.
+    const server = Net.createServer({ ...options.tls, ...socketOptions })
     this.server = server
     this.queue = new IncomingQueue(options.backlog ?? defaultBacklog)
+    this.options = options
     this.localAddress = options.path === undefined ? undefined : { _tag: "UnixAddress", path: options.path }
     // In older versions of Node a lookup of the host that was under way makes a closed server listen all the same.
     server.on("listening", () => this.isStopped && server.close())
     // After it began to listen only accepting can fail, for want of file descriptors; it goes on once there are some.
     server.on("error", (error) => server.listening && report("The server could not accept a connection", error))
-    server.on("tlsClientError", (error) => report("A TLS handshake failed", error))
-    if (server instanceof Tls.Server) server.on("connection", (socket) => this.track(socket))
-    server.on(server instanceof Tls.Server ? "secureConnection" : "connection", (socket) => this.take(socket))
+    server.on("connection", (socket) => (tls === undefined ? this.take(socket) : this.admit(socket, tls)))
+    tls?.on("secureConnection", (socket) => this.take(socket))
+    tls?.on("tlsClientError", (error, socket) => {
+      report("A TLS handshake failed", error)
+      // When the time for it is over, Node tells and does nothing.
+      socket.destroy()
+    })
   }
 
   stop(): void {
@@ -87,6 +120,16 @@ class OpenServer {
     for (const socket of this.handshaking.values()) socket.destroy()
   }
 
+  /** Lets a connection agree on TLS, or do without where that is allowed, unless as many as may be are at it. */
+  private admit(socket: Net.Socket, tls: Tls.Server): void {
+    const { allowPlain = false, maxHandshakes = defaultMaxHandshakes } = this.options
+    if (this.handshaking.size >= maxHandshakes) return void socket.destroy()
+    this.track(socket)
+    const secure = () => void tls.emit("connection", socket)
+    if (!allowPlain) return secure()
+    detect(socket, handshakeTimeoutOf(this.options), (isTls) => (isTls ? secure() : this.take(socket)))
+  }
+
   private take(socket: Net.Socket): void {
     this.handshaking.delete(keyOf(socket))
     const info = this.localAddress === undefined ? {} : { localAddress: this.localAddress }
@@ -94,10 +137,9 @@ class OpenServer {
     this.queue.offer({ transport, request: undefined, leftover: undefined })
   }
 
-  /** Remembers a connection while it agrees on TLS, to end it on `stop`. On a unix socket `handshakeTimeout` has to do. */
+  /** Remembers a connection until its transport is made, to count it and to end it on `stop`. */
   private track(socket: Net.Socket): void {
     const key = keyOf(socket)
-    if (socket.remotePort === undefined) return
     this.handshaking.set(key, socket)
     socket.once("close", () => {
       if (this.handshaking.get(key) === socket) this.handshaking.delete(key)
@@ -105,8 +147,14 @@ class OpenServer {
   }
 }
 
-// The TLS socket of a connection isn't the socket that was accepted, but has the same peer.
-const keyOf = (socket: Net.Socket): string => `${socket.remoteAddress} ${socket.remotePort}`
+/**
+ * The TLS socket of a connection isn't the socket that was accepted, but has the same addresses. On a unix socket there
+ * are none, and Node names the socket below in a member that it doesn't document.
+ */
+const keyOf = (socket: Net.Socket & { readonly _parent?: Net.Socket }): string | Net.Socket => {
+  const { localAddress, remoteAddress, remotePort } = socket
+  return remotePort === undefined ? (socket._parent ?? socket) : `${localAddress} ${remoteAddress} ${remotePort}`
+}
 
 type Report = (message: string, error: Error) => void
 
@@ -114,16 +162,30 @@ const makeReport: Effect.Effect<Report> = Effect.map(Effect.runtime<never>(), (r
   Runtime.runFork(runtime)(Effect.logDebug(message, error))
 })
 
-const createServer = (options: NodeListenerOptions): Effect.Effect<Net.Server, ServerError> => {
+const validate = (options: NodeListenerOptions): void => {
+  const { maxHandshakes = defaultMaxHandshakes } = options
+  if (!Number.isSafeInteger(maxHandshakes) || maxHandshakes < 1) {
+    throw new RangeError(`The option maxHandshakes must be a positive integer, and is ${maxHandshakes}`)
+  }
+  const timeout = handshakeTimeoutOf(options)
+  if (!(timeout >= 1 && timeout <= maxTimeout)) {
+    throw new RangeError(`The option tls.handshakeTimeout must be between 1 and ${maxTimeout} ms, and is ${timeout}`)
+  }
+}
+
+/** Makes what agrees on TLS. It doesn't listen: it is given the connections that the server has accepted. */
+const createTls = (options: NodeListenerOptions): Effect.Effect<Tls.Server | undefined, ServerError> => {
   const { tls } = options
-  if (tls === undefined) return Effect.sync(() => Net.createServer(socketOptions))
+  if (tls === undefined) return Effect.succeed(undefined)
   if (!hasMaterial(tls))
     return Effect.fail(fromTls(new Error("neither key and cert nor pfx are given"), addressOf(options)))
   return Effect.try({
-    try: () => Tls.createServer({ handshakeTimeout: defaultHandshakeTimeout, ...tls, ...socketOptions }),
+    try: () => Tls.createServer({ ...tls, ...socketOptions, handshakeTimeout: handshakeTimeoutOf(options) }),
     catch: (cause) => fromTls(cause, addressOf(options))
   })
 }
+
+const handshakeTimeoutOf = ({ tls }: NodeListenerOptions): number => tls?.handshakeTimeout ?? defaultHandshakeTimeout
 
 const hasMaterial = ({ SNICallback, cert, key, pfx, pskCallback }: Tls.TlsOptions): boolean =>
   pfx !== undefined ||
@@ -157,5 +219,7 @@ const addressOf = ({ host = defaultHost, path, port = 0 }: NodeListenerOptions):
 const socketOptions = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true }
 const defaultHost = "127.0.0.1"
 const defaultBacklog = 511
-// In milliseconds.
+const defaultMaxHandshakes = 4096
+// In milliseconds; the largest is what the timers of JavaScript can count.
 const defaultHandshakeTimeout = 10_000
+const maxTimeout = 2 ** 31 - 1

@@ -2,11 +2,13 @@ import type { Incoming, Listener } from "@effect-ws/api/Listener"
 import type { ServerError } from "@effect-ws/api/ServerError"
 import * as MemoryTransport from "@effect-ws/api/testing/MemoryTransport"
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Net from "node:net"
@@ -17,13 +19,12 @@ import { bytes, event, leavesNothing, socketPath, turn, until } from "../support
 
 const portOf = ({ address }: Listener) => (address._tag === "TcpAddress" ? address.port : 0)
 
+const targetOf = ({ address }: Listener): Net.NetConnectOpts =>
+  address._tag === "UnixAddress" ? { path: address.path } : { host: address.hostname, port: address.port }
+
 const connectTo = (listener: Listener) =>
   Effect.acquireRelease(
-    Effect.sync(() =>
-      listener.address._tag === "UnixAddress"
-        ? Net.connect({ path: listener.address.path })
-        : Net.connect({ host: listener.address.hostname, port: listener.address.port })
-    ),
+    Effect.sync(() => Net.connect(targetOf(listener))),
     (socket) => Effect.sync(() => socket.destroy())
   )
 
@@ -186,15 +187,23 @@ describe("nodeListener", () => {
   )
 })
 
-describe("nodeListener: TLS", () => {
-  const connectTls = (listener: Listener, options: Tls.ConnectionOptions) =>
-    Effect.acquireRelease(
-      Effect.sync(() =>
-        Tls.connect({ host: "127.0.0.1", port: portOf(listener), servername: "localhost", ...options })
-      ),
-      (socket) => Effect.sync(() => socket.destroy())
-    )
+const connectTls = (listener: Listener, options: Tls.ConnectionOptions) =>
+  Effect.acquireRelease(
+    Effect.sync(() => Tls.connect({ ...(targetOf(listener) as object), servername: "localhost", ...options })),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
 
+/** Connects and waits until the listener has accepted. */
+const connectSilently = (listener: Listener) =>
+  Effect.gen(function* () {
+    const socket = yield* connectTo(listener)
+    socket.on("error", () => {}).resume()
+    yield* event(socket, "connect")
+    yield* Effect.repeatN(turn, 5)
+    return socket
+  })
+
+describe("nodeListener: TLS", () => {
   it.scoped("listener hands out a connection once TLS is agreed on, and loses no byte of it", () =>
     Effect.gen(function* () {
       const certificate = yield* makeCertificate(["localhost"])
@@ -268,6 +277,38 @@ describe("nodeListener: TLS", () => {
     }).pipe(Effect.scoped, leavesNothing)
   )
 
+  it.scoped("listener with TLS ends a connection that sends nothing until the handshake timeout", () =>
+    Effect.gen(function* () {
+      const tls = { ...(yield* makeCertificate(["localhost"])), handshakeTimeout: 20 }
+      const listener = yield* NodeListener.make({ tls })
+      const silent = yield* connectTo(listener)
+      silent.on("error", () => {}).resume()
+      yield* event(silent, "close")
+    }).pipe(Effect.scoped, leavesNothing)
+  )
+
+  it.effect("listener dies of a limit that is none, and names the option", () =>
+    Effect.gen(function* () {
+      const tls = yield* makeCertificate(["localhost"])
+      const defect = (options: NodeListener.NodeListenerOptions) =>
+        Effect.scoped(Effect.asVoid(NodeListener.make(options))).pipe(
+          Effect.sandbox,
+          Effect.flip,
+          Effect.map((cause) => String(Option.getOrNull(Cause.dieOption(cause))))
+        )
+      for (const maxHandshakes of [0, -1, 1.5, NaN, Infinity]) {
+        assert.match(
+          yield* defect({ maxHandshakes }),
+          /^RangeError: The option maxHandshakes must be a positive integer/
+        )
+      }
+      for (const handshakeTimeout of [0, -1, NaN, Infinity, 2 ** 31]) {
+        const message = yield* defect({ tls: { ...tls, handshakeTimeout } })
+        assert.match(message, /^RangeError: The option tls.handshakeTimeout must be between 1 and 2147483647 ms/)
+      }
+    }).pipe(leavesNothing)
+  )
+
   it.effect("listener reports a key that can't be used, one that doesn't fit, and none", () =>
     Effect.gen(function* () {
       const [one, other] = [yield* makeCertificate(["a"]), yield* makeCertificate(["b"])]
@@ -277,5 +318,89 @@ describe("nodeListener: TLS", () => {
         assert.match(error.message, /^Port 8443 of 127\.0\.0\.1 can't be served over TLS: ./)
       }
     }).pipe(leavesNothing)
+  )
+})
+
+describe("nodeListener: the bound on handshakes", () => {
+  for (const allowPlain of [false, true]) {
+    const kind = allowPlain ? "TLS and plain on one port" : "TLS"
+
+    it.scoped(`listener with ${kind} destroys a connection above the bound, and takes one when there is room`, () =>
+      Effect.gen(function* () {
+        const certificate = yield* makeCertificate(["localhost"])
+        const listener = yield* NodeListener.make({ tls: certificate, allowPlain, maxHandshakes: 2 })
+        const incoming = collect(listener)
+        const silent = [yield* connectSilently(listener), yield* connectSilently(listener)] as const
+        const third = yield* connectTo(listener)
+        third.on("error", () => {}).resume()
+        yield* event(third, "close")
+        assert.deepStrictEqual([silent[0].destroyed, silent[1].destroyed], [false, false])
+        silent[0].resetAndDestroy()
+        yield* Effect.repeatN(turn, 10)
+        const fourth = yield* connectTls(listener, { ca: certificate.cert })
+        yield* event(fourth, "secureConnect")
+        yield* until(() => incoming.length === 1)
+        incoming[0]!.transport.destroy()
+      }).pipe(Effect.scoped, leavesNothing)
+    )
+
+    it.scoped(`listener with ${kind} doesn't count connections whose TLS is agreed on, nor ends them on stop`, () =>
+      Effect.gen(function* () {
+        const certificate = yield* makeCertificate(["localhost"])
+        const path = yield* socketPath
+        for (const where of [{}, { path }]) {
+          const listener = yield* NodeListener.make({ ...where, tls: certificate, allowPlain, maxHandshakes: 1 })
+          const incoming = collect(listener)
+          const sockets: Array<Tls.TLSSocket> = []
+          for (let count = 1; count <= 3; count++) {
+            sockets.push(yield* connectTls(listener, { ca: certificate.cert }))
+            yield* until(() => incoming.length === count)
+          }
+          const silent = yield* connectSilently(listener)
+          yield* listener.stop
+          if (!silent.destroyed) yield* event(silent, "close")
+          for (const [index, { transport }] of incoming.entries()) {
+            sockets[index]!.write(bytes(index))
+            const wire = MemoryTransport.wire(transport)
+            assert.deepStrictEqual(yield* wire.awaitBytes(1), bytes(index))
+            wire.destroy()
+          }
+        }
+      }).pipe(Effect.scoped, leavesNothing)
+    )
+  }
+
+  it.scoped("listener with TLS and plain on one port doesn't count plain connections once it has told them", () =>
+    Effect.gen(function* () {
+      const tls = yield* makeCertificate(["localhost"])
+      const path = yield* socketPath
+      for (const where of [{}, { path }]) {
+        const listener = yield* NodeListener.make({ ...where, tls, allowPlain: true, maxHandshakes: 1 })
+        const incoming = collect(listener)
+        for (let count = 1; count <= 3; count++) {
+          const socket = yield* connectTo(listener)
+          socket.write(bytes(0x47, count))
+          yield* until(() => incoming.length === count)
+        }
+        yield* listener.stop
+        for (const [index, { transport }] of incoming.entries()) {
+          assert.isUndefined(transport.info.tls)
+          const wire = MemoryTransport.wire(transport)
+          assert.deepStrictEqual(yield* wire.awaitBytes(2), bytes(0x47, index + 1))
+          wire.destroy()
+        }
+      }
+    }).pipe(Effect.scoped, leavesNothing)
+  )
+
+  it.scoped("listener without TLS takes more connections than the bound", () =>
+    Effect.gen(function* () {
+      const listener = yield* NodeListener.make({ maxHandshakes: 1 })
+      const incoming = collect(listener)
+      yield* connectTo(listener)
+      yield* connectTo(listener)
+      yield* until(() => incoming.length === 2)
+      for (const { transport } of incoming) transport.destroy()
+    }).pipe(Effect.scoped, leavesNothing)
   )
 })

@@ -218,7 +218,7 @@ describe("client, ws as the server", () => {
       assert.deepInclude(error, { _tag: "HandshakeError", role: "client", answer: undefined })
       assert.deepInclude(error.reason, { _tag: "Declined", status: 401 })
       if (error.reason._tag !== "Declined") return
-      const fields = error.reason.fields.map(([name, value]) => `${name}: ${value}`)
+      const fields = error.reason.headers.map(([name, value]) => `${name}: ${value}`)
       assert.include(fields, "WWW-Authenticate: Bearer")
       assert.strictEqual(
         error.message,

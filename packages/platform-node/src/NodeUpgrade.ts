@@ -1,0 +1,66 @@
+/**
+ * A single upgrade of a `node:http` server by hand: for programs that listen to its `"upgrade"` event themselves, as other
+ * frameworks do. `NodeWebSocketServer.layerAttached` does it for a whole server.
+ *
+ * @since 0.1.0
+ */
+import { ByteOps } from "@effect-ws/api/ByteOps"
+import type { HandshakeError } from "@effect-ws/api/HandshakeError"
+import * as WebSocket from "@effect-ws/api/WebSocket"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Http from "node:http"
+import type { Duplex } from "node:stream"
+import * as upgradeEvent from "./internal/upgradeEvent.ts"
+import { nodeByteOps } from "./NodeByteOps.ts"
+
+/**
+ * Says whether a request asks for an upgrade to WebSocket: HTTP/1.1, `GET`, and the tokens in `Connection` and `Upgrade`.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isUpgrade = (request: Http.IncomingMessage): boolean =>
+  WebSocket.isUpgrade(upgradeEvent.toRequestHead(request))
+
+/**
+ * Accepts an upgrade with what the `"upgrade"` event gave, and returns the connection.
+ *
+ * **Details**
+ *
+ * The request is checked, and answered where it can't be accepted, as by `WebSocket.acceptTransport`; `head` is copied, and
+ * its frames come first. A refusal ends the socket, since nobody is left who reads the next request on it.
+ *
+ * **Gotchas**
+ *
+ * Call it in the listener of the event, since it takes the socket at once; the effect may run later. The effect can be run
+ * once. A socket of a server with a `timeout` of its own loses it.
+ *
+ * @example
+ * import * as NodeUpgrade from "@effect-ws/platform-node/NodeUpgrade"
+ * import * as WebSocket from "@effect-ws/api/WebSocket"
+ * import * as Effect from "effect/Effect"
+ * import * as Http from "node:http"
+ *
+ * const server = Http.createServer()
+ * server.on("upgrade", (request, socket, head) => {
+ *   const echo = Effect.flatMap(NodeUpgrade.accept(request, socket, head), (connection) =>
+ *     WebSocket.run(connection, (message) => connection.send(message))
+ *   )
+ *   Effect.runFork(Effect.scoped(echo))
+ * })
+ *
+ * @since 0.1.0
+ * @category server
+ */
+export const accept = <R = never>(
+  request: Http.IncomingMessage,
+  socket: Duplex,
+  head: Uint8Array,
+  options: WebSocket.AcceptOptions<R> = {}
+): Effect.Effect<WebSocket.WebSocket, HandshakeError, R | Scope.Scope> => {
+  const { leftover, request: read, transport } = upgradeEvent.toIncoming(request, socket, head)
+  return WebSocket.acceptTransport(transport, { ...options, request: read!, leftover, keepAlive: false }).pipe(
+    Effect.provideService(ByteOps, nodeByteOps)
+  )
+}
