@@ -4,7 +4,8 @@
  * @param {number} port
  */
 export const report = (port) => {
-  process.on("message", () => {
+  process.on("message", (question) => {
+    if (question !== "cpu") return
     const { system, user } = process.cpuUsage()
     process.send?.({ cpu: user + system })
   })
