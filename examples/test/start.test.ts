@@ -152,6 +152,7 @@ A handshake that is refused
   → Sec-WebSocket-Version: 13
   → Sec-WebSocket-Protocol: echo.v2, echo.v1
   ← HTTP/1.1 404 Not Found
+  ← Server: effect-ws
   ← Content-Type: text/plain; charset=utf-8
   ← Content-Length: 33
   ← Connection: close

@@ -7,18 +7,19 @@ import * as HttpBody from "@effect-ws/core/HttpBody"
 import * as UpgradeRequest from "@effect-ws/core/UpgradeRequest"
 import * as UpgradeResponse from "@effect-ws/core/UpgradeResponse"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { ConnectionOptions } from "../ConnectionOptions.ts"
 import type { RequestDecorator } from "../Decorator.ts"
-import { HandshakeError, type HandshakeReason } from "../HandshakeError.ts"
+import { HandshakeError, type HandshakeReason, type NotReusable } from "../HandshakeError.ts"
 import type { Transport } from "../Transport.ts"
 import type { WebSocket } from "../WebSocket.ts"
 import { type Answer, AnswerReader } from "./AnswerReader.ts"
 import { Connection } from "./Connection.ts"
 import * as Engine from "./Engine.ts"
 import * as Handle from "./handle.ts"
-import { Opening } from "./Opening.ts"
+import { type Loss, Opening } from "./Opening.ts"
 import * as TransportUse from "./transportUse.ts"
 
 /** What goes into the request, but for the key. */
@@ -35,11 +36,23 @@ export const handshake = (
   Handle.scoped((restore) =>
     Effect.gen(function* () {
       const engine = yield* Engine.make
-      const resting = yield* Effect.mapError(TransportUse.find(transport, ClientOpening), failure)
-      const opening = resting ?? new ClientOpening(transport, engine, options)
-      TransportUse.occupy(transport, opening)
+      const opening = yield* Effect.mapError(claim(transport, engine, options), failure)
       yield* Effect.addFinalizer(() => Effect.sync(() => opening.release()))
       return yield* opening.attempt(restore, ask)
+    })
+  )
+
+/** Looks and takes in one step: of two fibers that come for the same transport, one gets it. */
+const claim = (
+  transport: Transport,
+  engine: Engine.Engine,
+  options: ConnectionOptions
+): Effect.Effect<ClientOpening, NotReusable> =>
+  Effect.suspend(() =>
+    Either.map(TransportUse.find(transport, ClientOpening), (resting) => {
+      const opening = new ClientOpening(transport, engine, options, resting?.giveUp())
+      TransportUse.occupy(transport, opening)
+      return opening
     })
   )
 
@@ -65,12 +78,14 @@ export const failure = (reason: HandshakeReason): HandshakeError =>
 
 class ClientOpening implements TransportUse.User {
   isResting = false
-  private isStarted = false
   private readonly engine: Engine.Engine
   private readonly options: ConnectionOptions
   private readonly opening: Opening<Answer>
+  private readonly obstacle: HandshakeReason | undefined
 
-  constructor(transport: Transport, engine: Engine.Engine, options: ConnectionOptions) {
+  /** Another attempt is given what came in its way since the last one. */
+  constructor(transport: Transport, engine: Engine.Engine, options: ConnectionOptions, obstacle?: HandshakeReason) {
+    this.obstacle = obstacle
     this.engine = engine
     this.options = options
     this.opening = new Opening(transport, new AnswerReader(options), engine.deadlines, options)
@@ -79,12 +94,10 @@ class ClientOpening implements TransportUse.User {
   /** Asks and waits for the answer. */
   attempt(restore: Handle.Restore, ask: Ask): Effect.Effect<Handle.Opened, HandshakeError> {
     return Effect.suspend(() => {
-      this.isResting = false
-      // What came unasked would be taken for the answer to what is asked now.
-      if (this.opening.hasLeftover) return this.give({ _tag: "NotReusable" })
+      if (this.obstacle !== undefined) return this.give(this.obstacle)
       const asked = encodeRequest({ ...ask, key: AcceptKey.fromNonce(this.engine.entropy.bytes(16)) }, ask.decorate)
       if (!("bytes" in asked)) return this.give(asked)
-      this.begin()
+      this.opening.start()
       this.opening.transport.write([asked.bytes])
       return restore(this.opening.awaitRead).pipe(
         Effect.matchEffect({
@@ -102,10 +115,13 @@ class ClientOpening implements TransportUse.User {
     this.opening.destroy()
   }
 
-  private begin(): void {
-    if (this.isStarted) return this.opening.next()
-    this.isStarted = true
-    this.opening.start()
+  /** Leaves a transport that rests to another attempt, and tells what is in the way of that. */
+  giveUp(): HandshakeReason | undefined {
+    this.isResting = false
+    let loss: Loss | undefined
+    this.opening.whenLost((reason) => (loss = reason))
+    // What came unasked would be taken for the answer to what is asked next.
+    return this.opening.takeOver().length > 0 ? { _tag: "NotReusable" } : loss
   }
 
   private judge(

@@ -2,11 +2,11 @@
 import { Entropy, type EntropySource } from "@effect-ws/api/Entropy"
 import type { HandshakeError } from "@effect-ws/api/HandshakeError"
 import type * as MemoryTransport from "@effect-ws/api/testing/MemoryTransport"
+import type { Transport, TransportSink } from "@effect-ws/api/Transport"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Frames from "./frames.ts"
-import { makePair, settled } from "./leaks.ts"
+import { makePair } from "./leaks.ts"
 import { Peer } from "./Peer.ts"
 
 /** The keys that a client makes of bytes that count up from 0, and their accept values (RFC 6455 4.2.2 item 5.4). */
@@ -131,14 +131,51 @@ export const declined = (
 /** What a client says when it fails for the reason, and there is nothing to go on with. */
 export const failedFor = (reason: object): object => ({ role: "client", answer: undefined, reusable: false, reason })
 
-/** Makes the other side seem to have crashed: what the client sent is never read, so its loss shows as a reset. */
-export const reset = (peer: Peer): void => peer.transport.destroy()
-
-/** Has the server read nothing, so that its `reset` is one. */
+/** A server that reads nothing: when it goes, the client sees a reset, since what it sent was never taken. */
 export const makeDeaf = (options: MemoryTransport.Options = {}): Effect.Effect<Asked> =>
   Effect.map(makeServer(options), (asked) => {
     asked.peer.transport.pause()
     return asked
   })
 
-export { Frames, settled }
+/** A server that answers one request after the other; the last answer accepts, and what follows is for the peer. */
+export class Script implements TransportSink {
+  /** The heads of the requests, up to the empty line. */
+  readonly heads: Array<string> = []
+  /** The server of the connection, once there is one. */
+  peer: Peer | undefined = undefined
+  private readonly transport: Transport
+  private readonly answers: ReadonlyArray<string>
+  private text = ""
+
+  constructor(transport: Transport, answers: ReadonlyArray<string>) {
+    this.transport = transport
+    this.answers = answers
+    transport.start(this)
+  }
+
+  chunk(bytes: Uint8Array): void {
+    this.text += textOf(bytes)
+    const end = this.text.indexOf("\r\n\r\n")
+    if (end !== -1) this.answer(this.text.slice(0, end))
+  }
+
+  end(): void {
+    this.transport.end()
+  }
+
+  drained(): void {}
+
+  closed(): void {}
+
+  private answer(head: string): void {
+    const text = this.answers[this.heads.length]!
+    this.heads.push(head)
+    this.text = ""
+    if (text.startsWith("HTTP/1.1 101 ")) {
+      this.peer = new Peer(this.transport, "server")
+      this.peer.head = head
+    }
+    this.transport.write([bytesOf(text)])
+  }
+}

@@ -6,6 +6,7 @@ import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as WebSocketServer from "@effect-ws/api/WebSocketServer"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { makeListener } from "./endpoints.ts"
@@ -20,7 +21,7 @@ export const echo: Handler = (exchange) =>
   Effect.flatMap(WebSocket.accept(exchange), (socket) => WebSocket.run(socket, (message) => socket.send(message)))
 
 export interface ServeOptions<R> {
-  readonly server?: WebSocketServer.Options
+  readonly server?: WebSocketServer.Options | undefined
   readonly fallback?: WebSocketServer.RunOptions<R>["fallback"]
 }
 
@@ -33,8 +34,17 @@ export const serve = <R = Scope.Scope, R2 = never>(handler: Handler<R>, options:
     const onError = (cause: Cause.Cause<unknown>) => Effect.sync(() => void causes.push(cause))
     const running = yield* Effect.fork(server.run(handler, { onError, fallback: options.fallback }))
     yield* settled
+    const lines: Array<Line> = []
+    // A test that has failed would wait for its server, and that for peers who say nothing any more.
+    yield* Effect.addFinalizer((exit) =>
+      Effect.sync(() => Exit.isFailure(exit) && lines.forEach(({ pair }) => pair.server.destroy()))
+    )
     const connect = (pair?: MemoryTransport.Options, read?: Partial<Omit<Incoming, "transport">>) =>
-      Effect.map(listener.connect({ pair, ...read }), ({ pair }) => new Line(pair))
+      Effect.map(listener.connect({ ...(pair === undefined ? {} : { pair }), ...read }), ({ pair }) => {
+        const line = new Line(pair)
+        lines.push(line)
+        return line
+      })
     return { causes, connect, counts: server.counts, listener, running, stop: Fiber.interrupt(running) }
   })
 
@@ -53,9 +63,9 @@ export class Line {
     return latin1(this.wire.received())
   }
 
-  /** The heads that came so far, their first lines. */
+  /** The first lines of the heads that came so far. */
   get statusLines(): ReadonlyArray<string> {
-    return this.text.split("\r\n").filter((line) => line.startsWith("HTTP/1.1 "))
+    return this.text.match(/^HTTP\/1\.1 [^\r\n]*/gm) ?? []
   }
 
   get isOpen(): boolean {
@@ -78,7 +88,8 @@ export class Line {
   })
 }
 
-const latin1 = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")
+/** Each byte as the character of its number. */
+export const latin1 = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")
 
 /** A head with the empty line behind it. */
 export const head = (...lines: ReadonlyArray<string>): string => `${lines.join("\r\n")}\r\n\r\n`
