@@ -74,6 +74,22 @@ export class FrameEncoder {
   }
 
   /**
+   * Takes a frame as `encodeUnmasked` gives it. A small one is copied behind what waits already, so that it leaves with that.
+   */
+  passEncoded(frame: ReadonlyArray<Uint8Array>): void {
+    const [first] = frame
+    if (frame.length === 1 && this.pending > 0 && first!.length <= joinedUpTo) {
+      copy(first!, this.reserve(first!.length), this.slab.offset)
+      return this.commit(first!.length)
+    }
+    this.closePiece()
+    for (const piece of frame) {
+      this.pieces.push(piece)
+      this.pending += piece.length
+    }
+  }
+
+  /**
    * Encodes a message of text as one frame. A lone surrogate is sent as U+FFFD.
    */
   encodeText(text: string): void {
@@ -169,6 +185,28 @@ export class FrameEncoder {
   }
 }
 
+/**
+ * Encodes a message as one frame without a mask, in pieces of which none is memory of others: a small payload is copied behind
+ * the header, a large one is passed on.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const encodeUnmasked = (
+  opcode: typeof Frame.Text | typeof Frame.Binary,
+  payload: ReadonlyArray<Uint8Array>,
+  length: number,
+  byteOps: ByteOps
+): ReadonlyArray<Uint8Array> => {
+  const headerSize = Frame.headerSize(length, false)
+  const isSmall = length <= Slab.largest
+  const target = byteOps.allocate(isSmall ? headerSize + length : headerSize)
+  writeHeader(target, 0, true, opcode, length, false, 0)
+  if (!isSmall) return [target, ...payload]
+  copyAll(payload, target, headerSize)
+  return [target]
+}
+
 /** Writes a header and returns where the payload begins. */
 const writeHeader = (
   target: Uint8Array,
@@ -211,6 +249,9 @@ const writeWord = (target: Uint8Array, at: number, word: number): void => {
   target[at + 2] = (word >>> 8) & 0xff
   target[at + 3] = word & 0xff
 }
+
+// A copy of this many bytes costs less than a piece of its own does in the system call.
+const joinedUpTo = 1024
 
 // Below this many bytes a loop beats the call into the runtime.
 const loopCopiesUpTo = 32

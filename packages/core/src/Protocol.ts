@@ -15,12 +15,13 @@ import * as CloseReason from "./CloseReason.ts"
 import * as Frame from "./Frame.ts"
 import * as FrameDecoder from "./FrameDecoder.ts"
 import { FrameEncoder, type MaskingKeys } from "./FrameEncoder.ts"
-import { MessageAssembler } from "./internal/MessageAssembler.ts"
-import type { Message } from "./Message.ts"
-import * as ProtocolFault from "./ProtocolFault.ts"
+import { MessageReceiver } from "./internal/MessageReceiver.ts"
+import * as Message from "./Message.ts"
+import type { PreparedMessage } from "./PreparedMessage.ts"
+import type { MessageStart, ProtocolEvent } from "./ProtocolEvent.ts"
+import type * as ProtocolFault from "./ProtocolFault.ts"
 import * as ProtocolState from "./ProtocolState.ts"
 import type { Role } from "./Role.ts"
-import * as Utf8 from "./Utf8.ts"
 
 /**
  * How a connection is to behave.
@@ -43,72 +44,19 @@ export interface Options {
    */
   readonly maxMessageSize?: number | undefined
   /**
+   * The largest message that is taken piece by piece, in bytes of payload; as `maxMessageSize` by default. See
+   * `Protocol.streamMessage`.
+   */
+  readonly maxStreamedSize?: number | undefined
+  /** The largest payload of a frame that is sent, in bytes; by default a message is one frame. */
+  readonly fragmentSize?: number | undefined
+  /** Whether the text of the peer is checked to be UTF-8 (8.1). It is unless this is `false`, for a peer that is trusted. */
+  readonly validateText?: boolean | undefined
+  /**
    * Whether the Close frame that answers the peer, or tells it of a fault, waits for `answerClose`, so that the replies to
    * messages in front of it can go first (5.5.1). By default it is in the output at once.
    */
   readonly deferClose?: boolean | undefined
-}
-
-/**
- * What the peer did: a message came, a control frame, or a fault that has failed the connection.
- *
- * @since 0.1.0
- * @category models
- */
-export type Event = Message | PingReceived | PongReceived | CloseReceived | Failed
-
-/**
- * A Ping came. The Pong that answers it is in the output already.
- *
- * @since 0.1.0
- * @category models
- */
-export interface PingReceived {
-  /** The discriminator. */
-  readonly _tag: "Ping"
-  /** The application data, at most 125 bytes. */
-  readonly payload: Uint8Array
-}
-
-/**
- * A Pong came, asked for or not.
- *
- * @since 0.1.0
- * @category models
- */
-export interface PongReceived {
-  /** The discriminator. */
-  readonly _tag: "Pong"
-  /** The application data, at most 125 bytes. */
-  readonly payload: Uint8Array
-}
-
-/**
- * A Close frame came. If it was the first one, the Close frame that answers it is in the output already, or owed when
- * `deferClose` says so.
- *
- * @since 0.1.0
- * @category models
- */
-export interface CloseReceived {
-  /** The discriminator. */
-  readonly _tag: "Close"
-  /** What the peer said. */
-  readonly reason: CloseReason.CloseReason
-}
-
-/**
- * The connection has failed (7.1.7). A Close frame that says so is in the output, or owed when `deferClose` says so,
- * unless one was sent before.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Failed {
-  /** The discriminator. */
-  readonly _tag: "Failed"
-  /** What the peer did wrong. */
-  readonly fault: ProtocolFault.ProtocolFault | ProtocolFault.MessageTooBig
 }
 
 /**
@@ -147,29 +95,30 @@ export class Protocol {
   closeReceived: CloseReason.CloseReason | undefined = undefined
 
   private readonly byteOps: ByteOps
-  private readonly maxMessageSize: number
+  private readonly fragmentSize: number
   private readonly deferClose: boolean
   private readonly decoder: FrameDecoder.FrameDecoder
   private readonly encoder: FrameEncoder
-  private readonly assembler: MessageAssembler
-  private readonly utf8: Utf8.Utf8Validator
-  private events: Array<Event> = []
+  private readonly receiver: MessageReceiver
+  private events: Array<ProtocolEvent> = []
   private control: Array<number> | undefined = undefined
   private pongsHeld = false
   private heldPong: Uint8Array | undefined = undefined
   private answer: CloseReason.CloseReason = CloseReason.none
+  private isSendingFragments = false
 
   /** Makes the protocol of an open connection; see `make`. */
   constructor(options: Options) {
     validate(options)
     this.role = options.role
     this.byteOps = options.byteOps ?? portable
-    this.maxMessageSize = options.maxMessageSize ?? defaultMaxMessageSize
+    this.fragmentSize = options.fragmentSize ?? Infinity
     this.deferClose = options.deferClose ?? false
     this.decoder = new FrameDecoder.FrameDecoder(this.role, this.byteOps)
     this.encoder = new FrameEncoder(this.byteOps, options.maskingKeys)
-    this.assembler = new MessageAssembler(this.byteOps)
-    this.utf8 = Utf8.makeValidator(this.byteOps)
+    const { maxMessageSize = defaultMaxMessageSize, validateText = true } = options
+    const { maxStreamedSize = maxMessageSize } = options
+    this.receiver = new MessageReceiver(this.byteOps, { maxMessageSize, maxStreamedSize, validateText })
   }
 
   /**
@@ -182,12 +131,48 @@ export class Protocol {
     decoder.push(chunk)
     while (this.receives) {
       const step = decoder.next()
-      if (step === FrameDecoder.NeedMore) return
+      if (step === FrameDecoder.NeedMore) return this.handOutPieces()
       if (step === FrameDecoder.Fault) this.fail(decoder.fault!)
       else if (decoder.opcode < Frame.Close) this.receiveData(chunk)
       else this.receiveControl(chunk)
     }
     this.release()
+  }
+
+  /** Whether a message has begun, not ended, and `streamMessage` would hand it out. */
+  get hasMessageBegun(): boolean {
+    return this.receiver.isGathering
+  }
+
+  /** Whether a message has begun and not ended. */
+  get isInMessage(): boolean {
+    return this.receiver.isInMessage
+  }
+
+  /**
+   * Whether the message that has begun is too large to be taken as a whole: `streamMessage` has to take it, or
+   * `refuseOversized` to refuse it.
+   */
+  get isOversized(): boolean {
+    return this.receiver.isOversized
+  }
+
+  /**
+   * Takes the message that has begun piece by piece: what has come of it now, the rest as `Pieces` among the events. Returns
+   * `undefined` when there is none.
+   */
+  streamMessage(): MessageStart | undefined {
+    return this.receiver.stream()
+  }
+
+  /** Drops what is still to come of the message that is taken piece by piece. It is checked all the same. */
+  dropMessage(): void {
+    this.receiver.drop()
+  }
+
+  /** Fails the connection because of the message that is too large to be taken as a whole, if there is one. */
+  refuseOversized(): void {
+    if (this.receiver.isOversized) this.fail(this.receiver.tooBig())
   }
 
   /** Takes note that the transport has ended: the state is `Closed` from here on. */
@@ -197,7 +182,7 @@ export class Protocol {
   }
 
   /** Hands out the events since the last call, in order. */
-  takeEvents(): ReadonlyArray<Event> {
+  takeEvents(): ReadonlyArray<ProtocolEvent> {
     if (this.events.length === 0) return noEvents
     const events = this.events
     this.events = []
@@ -224,25 +209,56 @@ export class Protocol {
     return this.state === "Open" || this.state === "CloseSent"
   }
 
+  /** Whether a message may be sent: not between the fragments of another one. */
+  get sendsMessages(): boolean {
+    return this.sends && !this.isSendingFragments
+  }
+
   /** Sends a text. Lone surrogates become U+FFFD. Returns whether the state allowed it. */
   sendText(text: string): boolean {
-    if (!this.sends) return false
+    if (!this.sendsMessages) return false
+    if (text.length * 3 > this.fragmentSize) return this.sendMessage(Message.text(text))
     this.encoder.encodeText(text)
     return true
   }
 
   /** Sends bytes as a binary message. They are copied. Returns whether the state allowed it. */
   sendBinary(bytes: Uint8Array): boolean {
-    if (!this.sends) return false
-    this.encoder.encode(true, Frame.Binary, bytes)
+    if (!this.sendsMessages) return false
+    if (bytes.length > this.fragmentSize) this.encodeFragments(Frame.Binary, bytes)
+    else this.encoder.encode(true, Frame.Binary, bytes)
     return true
   }
 
   /** Sends a message, without a copy where it is large and needs no mask. Returns whether the state allowed it. */
-  sendMessage(message: Message): boolean {
+  sendMessage(message: Message.Message): boolean {
+    if (!this.sendsMessages) return false
+    const opcode = opcodeOf(message._tag)
+    if (message.byteLength > this.fragmentSize) this.encodeFragments(opcode, message.bytes)
+    else this.encoder.encodeImmutable(true, opcode, message.pieces, message.byteLength)
+    return true
+  }
+
+  /**
+   * Sends a message that was encoded before: without a copy by a server, which doesn't mask. Returns whether the state
+   * allowed it.
+   */
+  sendPrepared({ frame, message }: PreparedMessage): boolean {
+    if (this.role === "client" || message.byteLength > this.fragmentSize) return this.sendMessage(message)
+    if (!this.sendsMessages) return false
+    this.encoder.passEncoded(frame)
+    return true
+  }
+
+  /**
+   * Sends a fragment of a message, and copies the bytes: the first one says of which type the message is, one that is final
+   * ends it. No other message can be sent in between; control frames can (5.4). Text has to be well-formed as a whole, which
+   * isn't checked. Returns whether the state allowed it.
+   */
+  sendFragment(type: Message.Message["_tag"], payload: Uint8Array, final: boolean): boolean {
     if (!this.sends) return false
-    const opcode = message._tag === "Text" ? Frame.Text : Frame.Binary
-    this.encoder.encodeImmutable(true, opcode, message.pieces, message.byteLength)
+    this.encoder.encode(final, this.isSendingFragments ? Frame.Continuation : opcodeOf(type), payload)
+    this.isSendingFragments = !final
     return true
   }
 
@@ -312,39 +328,14 @@ export class Protocol {
   }
 
   private receiveData(chunk: Uint8Array): void {
-    const decoder = this.decoder
-    const assembler = this.assembler
-    if (decoder.begins) {
-      const before = decoder.opcode === Frame.Continuation ? assembler.size : 0
-      // 7.4.1, 10.4: a size that is announced over the limit is refused before anything of it is kept.
-      const size = before + decoder.payloadLength
-      if (size > this.maxMessageSize) return this.fail(ProtocolFault.messageTooBig(size, this.maxMessageSize))
-      if (decoder.opcode !== Frame.Continuation) {
-        const opcode = decoder.opcode as typeof Frame.Text | typeof Frame.Binary
-        if (decoder.ends && decoder.fin) return this.receiveWhole(opcode, chunk)
-        assembler.begin(opcode)
-        this.utf8.reset()
-      }
-    }
-    this.receivePiece(chunk)
+    const event = this.receiver.receive(this.decoder, chunk)
+    if (event !== undefined) this.events.push(event)
+    else if (this.receiver.fault !== undefined) this.fail(this.receiver.fault)
   }
 
-  // The common case: a message of one frame that lies in one chunk.
-  private receiveWhole(opcode: typeof Frame.Text | typeof Frame.Binary, chunk: Uint8Array): void {
-    const { start, end } = this.decoder
-    if (opcode === Frame.Text && !this.byteOps.isUtf8(chunk, start, end)) return this.fail(ProtocolFault.invalidUtf8())
-    this.events.push(this.assembler.whole(opcode, chunk, start, end))
-  }
-
-  private receivePiece(chunk: Uint8Array): void {
-    const { end, ends, fin, start } = this.decoder
-    const isText = this.assembler.opcode === Frame.Text
-    // 8.1: text is refused at the first byte that can't be part of it, in the middle of a frame too.
-    if (isText && !this.utf8.push(chunk, start, end)) return this.fail(ProtocolFault.invalidUtf8())
-    if (start < end) this.assembler.append(chunk, start, end)
-    if (!ends || !fin) return
-    if (isText && !this.utf8.isComplete()) return this.fail(ProtocolFault.invalidUtf8())
-    this.events.push(this.assembler.finish())
+  private handOutPieces(): void {
+    const pieces = this.receiver.takePieces()
+    if (pieces !== undefined) this.events.push(pieces)
   }
 
   private receiveControl(chunk: Uint8Array): void {
@@ -390,6 +381,14 @@ export class Protocol {
     return true
   }
 
+  private encodeFragments(opcode: typeof Frame.Text | typeof Frame.Binary, payload: Uint8Array): void {
+    const size = this.fragmentSize
+    for (let at = 0; at < payload.length; at += size) {
+      const end = Math.min(at + size, payload.length)
+      this.encoder.encode(end === payload.length, at === 0 ? opcode : Frame.Continuation, payload.subarray(at, end))
+    }
+  }
+
   private owe(answer: CloseReason.CloseReason): void {
     this.answer = answer
     if (!this.deferClose) this.answerClose()
@@ -404,7 +403,7 @@ export class Protocol {
   // What was begun will never end: nothing of it is held any longer.
   private release(): void {
     this.decoder.stop()
-    this.assembler.discard()
+    this.receiver.discard()
     this.control = undefined
   }
 
@@ -413,14 +412,22 @@ export class Protocol {
   }
 }
 
-const noEvents: ReadonlyArray<Event> = []
+const noEvents: ReadonlyArray<ProtocolEvent> = []
+
+const opcodeOf = (type: Message.Message["_tag"]): typeof Frame.Text | typeof Frame.Binary =>
+  type === "Text" ? Frame.Text : Frame.Binary
 
 const validate = (options: Options): void => {
   if ((options.role === "client") !== (options.maskingKeys !== undefined)) {
     throw new RangeError("Protocol.make: a client needs maskingKeys, a server must not have them (RFC 6455 5.1)")
   }
-  const limit = options.maxMessageSize ?? defaultMaxMessageSize
-  if (!Number.isSafeInteger(limit) || limit < 1) {
-    throw new RangeError(`Protocol.make: maxMessageSize must be a positive integer of bytes, and is ${limit}`)
-  }
+  const { fragmentSize = 1, maxMessageSize = defaultMaxMessageSize } = options
+  checkSize("maxMessageSize", maxMessageSize, 1)
+  checkSize("maxStreamedSize", options.maxStreamedSize ?? maxMessageSize, maxMessageSize)
+  checkSize("fragmentSize", fragmentSize, 1)
+}
+
+const checkSize = (option: string, size: number, least: number): void => {
+  if (Number.isSafeInteger(size) && size >= least) return
+  throw new RangeError(`Protocol.make: ${option} must be an integer of bytes from ${least} on, and is ${size}`)
 }

@@ -7,6 +7,7 @@
 import type { CloseReason } from "@effect-ws/core/CloseReason"
 import * as Frame from "@effect-ws/core/Frame"
 import * as Protocol from "@effect-ws/core/Protocol"
+import type { Failed, ProtocolEvent } from "@effect-ws/core/ProtocolEvent"
 import type { Message } from "@effect-ws/core/Message"
 import type { Role } from "@effect-ws/core/Role"
 import * as Duration from "effect/Duration"
@@ -176,7 +177,7 @@ export class Connection implements TransportSink {
 
   // --- events -------------------------------------------------------------------------------------------------------
 
-  private handle(event: Protocol.Event): void {
+  private handle(event: ProtocolEvent): void {
     switch (event._tag) {
       case "Text":
       case "Binary":
@@ -359,7 +360,7 @@ const maxHandling = 1000
 
 const closing = new SendRejected({ reason: { _tag: "Closing" } })
 
-const errorOf = (fault: Protocol.Failed["fault"]): WebSocketError =>
+const errorOf = (fault: Failed["fault"]): WebSocketError =>
   fault._tag === "MessageTooBig"
     ? new MessageTooBig({ limit: fault.limit, size: fault.size })
     : new ProtocolError({ reason: fault })

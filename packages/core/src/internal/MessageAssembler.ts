@@ -65,13 +65,26 @@ export class MessageAssembler {
     }
   }
 
+  /** Counts bytes of the payload that nobody wants. */
+  skip(size: number): void {
+    this.size += size
+  }
+
   /** Ends the message and hands it out. */
   finish(): Message.Message {
-    this.takeCopied()
-    const pieces = this.pieces.length === 0 ? nothing : this.pieces
-    const message = Message.fromPieces(this.opcode, pieces, this.size, this.byteOps)
+    const { size } = this
+    const pieces = this.takePieces()
+    const message = Message.fromPieces(this.opcode, pieces.length === 0 ? nothing : pieces, size, this.byteOps)
     this.discard()
     return message
+  }
+
+  /** Hands out what has come since the last call. The message goes on. */
+  takePieces(): ReadonlyArray<Uint8Array> {
+    this.takeCopied()
+    const pieces = this.pieces
+    this.pieces = []
+    return pieces
   }
 
   /** Lets go of the message. */

@@ -4,6 +4,7 @@ import type { ByteOps } from "../../src/ByteOps.ts"
 import type * as CloseReason from "../../src/CloseReason.ts"
 import * as Message from "../../src/Message.ts"
 import type * as Protocol from "../../src/Protocol.ts"
+import type { ProtocolEvent } from "../../src/ProtocolEvent.ts"
 import { peerOf, type Role } from "../../src/Role.ts"
 import { describeEvent, endpoint, roles } from "./Endpoints.ts"
 import { concat } from "./Hex.ts"
@@ -70,7 +71,7 @@ export class ConnectionPair {
       assert.deepStrictEqual(this.received[role], this.expected[role], `received by the ${role}`)
   }
 
-  private expect(sender: Role, event: Protocol.Event): void {
+  private expect(sender: Role, event: ProtocolEvent): void {
     this.expected[peerOf(sender)].push(describeEvent(event))
   }
 

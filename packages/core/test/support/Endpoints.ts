@@ -3,6 +3,7 @@ import { assert } from "vitest"
 import type { ByteOps } from "../../src/ByteOps.ts"
 import type { MaskingKeys } from "../../src/FrameEncoder.ts"
 import * as Protocol from "../../src/Protocol.ts"
+import type { ProtocolEvent } from "../../src/ProtocolEvent.ts"
 import { peerOf, type Role } from "../../src/Role.ts"
 import { concat, toHex } from "./Hex.ts"
 import { readFrames, Wire, type WireFrame } from "./Wire.ts"
@@ -42,12 +43,14 @@ export const sentBy = (protocol: Protocol.Protocol): Array<string> =>
 /** Takes the events in short: `Text Hello`, `Ping 68 69`, `Close 1000 bye`, `Failed UnmaskedFrame`. */
 export const eventsOf = (protocol: Protocol.Protocol): Array<string> => protocol.takeEvents().map(describeEvent)
 
-export const describeEvent = (event: Protocol.Event): string => {
+export const describeEvent = (event: ProtocolEvent): string => {
   switch (event._tag) {
     case "Text":
       return `Text ${event.text}`
     case "Binary":
       return `Binary ${toHex(event.bytes)}`.trim()
+    case "Pieces":
+      return `Pieces ${toHex(concat(event.pieces))}${event.ends ? " end" : ""}`
     case "Ping":
     case "Pong":
       return `${event._tag} ${toHex(event.payload)}`.trim()
@@ -70,7 +73,7 @@ export interface Outcome {
 
 /** Gives the chunks to an endpoint, each in memory of its own, and takes the outcome. */
 export const outcomeOf = (protocol: Protocol.Protocol, chunks: Iterable<Uint8Array>): Outcome => {
-  const events: Array<Protocol.Event> = []
+  const events: Array<ProtocolEvent> = []
   const output: Array<Uint8Array> = []
   for (const chunk of chunks) {
     protocol.receive(new Uint8Array(chunk))

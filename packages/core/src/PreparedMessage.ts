@@ -1,0 +1,47 @@
+/**
+ * A message that is encoded once, to be sent to any number of peers.
+ *
+ * @since 0.1.0
+ */
+import { portable } from "./ByteOps.ts"
+import * as Frame from "./Frame.ts"
+import * as FrameEncoder from "./FrameEncoder.ts"
+import * as Message from "./Message.ts"
+
+/**
+ * A message and the frame that a server sends for it. A client masks each frame with a key of its own (RFC 6455 5.3), and so
+ * only saves the encoding of the text.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PreparedMessage {
+  /** The discriminator. */
+  readonly _tag: "Prepared"
+  /** The message. */
+  readonly message: Message.Message
+  /** The frame without a mask, header and payload, in pieces. Read only. */
+  readonly frame: ReadonlyArray<Uint8Array>
+  /** The length of the payload in bytes. */
+  readonly byteLength: number
+}
+
+/**
+ * Encodes a message: text for a string, binary for bytes, and a `Message` as what it is. The bytes belong to it from here on
+ * and must not change.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (data: string | Uint8Array | Message.Message): PreparedMessage => {
+  const message = typeof data === "string" ? Message.text(data) : "_tag" in data ? data : Message.binary(data)
+  const { byteLength, pieces } = message
+  const opcode = message._tag === "Text" ? Frame.Text : Frame.Binary
+  return {
+    _tag: "Prepared",
+    message,
+    frame: FrameEncoder.encodeUnmasked(opcode, pieces, byteLength, portable),
+    byteLength
+  }
+}

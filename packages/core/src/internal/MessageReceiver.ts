@@ -1,0 +1,155 @@
+/**
+ * The message that is coming in (RFC 6455 5.4, 5.6): checks its size and its text, and hands it out as a whole, or piece by
+ * piece to whoever asked for that.
+ */
+import type { ByteOps } from "../ByteOps.ts"
+import * as Frame from "../Frame.ts"
+import type { FrameDecoder } from "../FrameDecoder.ts"
+import type { Message } from "../Message.ts"
+import type { MessageStart, PiecesReceived } from "../ProtocolEvent.ts"
+import * as ProtocolFault from "../ProtocolFault.ts"
+import * as Utf8 from "../Utf8.ts"
+import { MessageAssembler } from "./MessageAssembler.ts"
+
+type DataOpcode = typeof Frame.Text | typeof Frame.Binary
+
+/** What becomes of the message in progress: it is gathered, its pieces are handed out, or it is dropped. */
+type Reception = "none" | "whole" | "pieces" | "dropped"
+
+export interface Limits {
+  readonly maxMessageSize: number
+  readonly maxStreamedSize: number
+  readonly validateText: boolean
+}
+
+export class MessageReceiver {
+  /** What is wrong with the message, when nothing was handed out for that reason. */
+  fault: ProtocolFault.ProtocolFault | ProtocolFault.MessageTooBig | undefined = undefined
+  /** Whether the message in progress may only be taken piece by piece, since it is too large as a whole. */
+  isOversized = false
+
+  private readonly byteOps: ByteOps
+  private readonly maxMessageSize: number
+  private readonly maxStreamedSize: number
+  private readonly validatesText: boolean
+  private readonly assembler: MessageAssembler
+  private readonly utf8: Utf8.Utf8Validator
+  private reception: Reception = "none"
+  private announced = 0
+
+  constructor(byteOps: ByteOps, { maxMessageSize, maxStreamedSize, validateText }: Limits) {
+    this.byteOps = byteOps
+    this.maxMessageSize = maxMessageSize
+    this.maxStreamedSize = maxStreamedSize
+    this.validatesText = validateText
+    this.assembler = new MessageAssembler(byteOps)
+    this.utf8 = Utf8.makeValidator(byteOps)
+  }
+
+  /** Whether a message has begun that nobody takes piece by piece. */
+  get isGathering(): boolean {
+    return this.reception === "whole"
+  }
+
+  /** Whether a message has begun and not ended. */
+  get isInMessage(): boolean {
+    return this.reception !== "none"
+  }
+
+  /** Takes the piece of a data frame at which the decoder stands. */
+  receive(decoder: FrameDecoder, chunk: Uint8Array): Message | PiecesReceived | undefined {
+    if (decoder.begins) {
+      if (!this.announce(decoder)) return undefined
+      if (decoder.opcode !== Frame.Continuation) {
+        const opcode = decoder.opcode as DataOpcode
+        if (decoder.ends && decoder.fin) return this.receiveWhole(opcode, decoder, chunk)
+        this.begin(opcode)
+      }
+    }
+    return this.receivePiece(decoder, chunk)
+  }
+
+  /** From here on the message in progress is handed out piece by piece. Returns how it begins. */
+  stream(): MessageStart | undefined {
+    if (this.reception !== "whole") return undefined
+    this.reception = "pieces"
+    this.isOversized = false
+    const type = this.assembler.opcode === Frame.Text ? "Text" : "Binary"
+    return { type, pieces: this.assembler.takePieces() }
+  }
+
+  /** Drops what is still to come of the message that is handed out piece by piece. */
+  drop(): void {
+    if (this.reception === "pieces") this.reception = "dropped"
+  }
+
+  /** What the chunk has brought of a message that is handed out piece by piece. */
+  takePieces(): PiecesReceived | undefined {
+    if (this.reception !== "pieces") return undefined
+    const pieces = this.assembler.takePieces()
+    return pieces.length === 0 ? undefined : { _tag: "Pieces", pieces, ends: false }
+  }
+
+  /** Says that the message in progress is too large as a whole. */
+  tooBig(): ProtocolFault.MessageTooBig {
+    return ProtocolFault.messageTooBig(this.announced, this.maxMessageSize)
+  }
+
+  /** Lets go of the message in progress. */
+  discard(): void {
+    this.assembler.discard()
+    this.reception = "none"
+    this.isOversized = false
+  }
+
+  // 7.4.1, 10.4: a size that is announced over the limit is refused before anything of it is kept.
+  private announce(decoder: FrameDecoder): boolean {
+    const before = decoder.opcode === Frame.Continuation ? this.assembler.size : 0
+    this.announced = before + decoder.payloadLength
+    if (this.announced <= this.maxMessageSize) return true
+    if (this.announced > this.maxStreamedSize) {
+      this.fault = ProtocolFault.messageTooBig(this.announced, this.maxStreamedSize)
+      return false
+    }
+    this.isOversized = this.reception === "none" || this.reception === "whole"
+    return true
+  }
+
+  private begin(opcode: DataOpcode): void {
+    this.assembler.begin(opcode)
+    this.utf8.reset()
+    this.reception = "whole"
+  }
+
+  // The common case: a message of one frame that lies in one chunk.
+  private receiveWhole(opcode: DataOpcode, { end, start }: FrameDecoder, chunk: Uint8Array): Message | undefined {
+    this.isOversized = false
+    if (opcode === Frame.Text && this.validatesText && !this.byteOps.isUtf8(chunk, start, end)) return this.refuseText()
+    return this.assembler.whole(opcode, chunk, start, end)
+  }
+
+  private receivePiece(decoder: FrameDecoder, chunk: Uint8Array): Message | PiecesReceived | undefined {
+    const { end, ends, fin, start } = decoder
+    const isText = this.validatesText && this.assembler.opcode === Frame.Text
+    // 8.1: text is refused at the first byte that can't be part of it, in the middle of a frame too.
+    if (isText && !this.utf8.push(chunk, start, end)) return this.refuseText()
+    if (this.reception === "dropped") this.assembler.skip(end - start)
+    else if (start < end) this.assembler.append(chunk, start, end)
+    if (!ends || !fin) return undefined
+    if (isText && !this.utf8.isComplete()) return this.refuseText()
+    return this.finish()
+  }
+
+  private finish(): Message | PiecesReceived | undefined {
+    const { reception } = this
+    const message = reception === "whole" ? this.assembler.finish() : undefined
+    const pieces = reception === "pieces" ? this.assembler.takePieces() : undefined
+    this.discard()
+    return pieces === undefined ? message : { _tag: "Pieces", pieces, ends: true }
+  }
+
+  private refuseText(): undefined {
+    this.fault = ProtocolFault.invalidUtf8()
+    return undefined
+  }
+}
