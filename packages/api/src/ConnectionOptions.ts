@@ -1,12 +1,20 @@
 /**
- * The limits and times of a connection, with a finite default for each.
+ * The limits and times of a connection, with a default for each.
  *
  * @since 0.1.0
  */
+import type { Role } from "@effect-ws/core/Role"
 import * as Duration from "effect/Duration"
 
 /**
- * How a connection is bounded. All fields have a value; users give those they want to change.
+ * How a connection is bounded. Users give those that they want to change.
+ *
+ * **Details**
+ *
+ * Times are those of the Clock that was in force when the server, or the connection of a client, was made. Each fires not
+ * before its time, and at most 50 milliseconds or a twentieth of it later, whichever is more. When one of them ends a
+ * connection, a Close frame is tried before the transport is destroyed, a second later at most. Those that may be turned off
+ * are by `Infinity`.
  *
  * @since 0.1.0
  * @category models
@@ -18,6 +26,21 @@ export interface ConnectionOptions {
    */
   readonly maxMessageSize: number
   /**
+   * The largest message that `receiveStream` takes, in bytes of payload, at least `maxMessageSize` and by default the same. A
+   * larger one is answered with 1009; one that is larger than `maxMessageSize` too, as soon as it is taken as a whole.
+   */
+  readonly maxStreamedSize: number | undefined
+  /**
+   * The largest payload of a frame that is sent, in bytes. By default a message is one frame: nothing is gained by more of
+   * them, but for peers or proxies that bound what they take.
+   */
+  readonly fragmentSize: number | undefined
+  /**
+   * Whether the text of the peer is checked to be UTF-8, as RFC 6455 8.1 demands. Only a peer that is trusted may go without:
+   * what it sends wrong is then read with U+FFFD in it.
+   */
+  readonly validateText: boolean
+  /**
    * How much may wait to be received before reading pauses, in bytes of payload and 128 for each message. 256 KiB: a few
    * reads of a fast socket.
    */
@@ -28,6 +51,11 @@ export interface ConnectionOptions {
    */
   readonly sendHighWaterMark: number
   /**
+   * What `send` does above the mark. It suspends by default, until there is room. `"drop"` completes without sending, for
+   * what is out of date soon, and counts that (see `status`); `"fail"` fails with `SendRejected`.
+   */
+  readonly whenFull: "suspend" | "drop" | "fail"
+  /**
    * How long the closing handshake may take, from our Close frame to the end of the transport. 5 seconds: several round
    * trips on a bad link.
    */
@@ -36,6 +64,33 @@ export interface ConnectionOptions {
    * How long the opening handshake may take, from the first byte or from the connection attempt to the 101. 10 seconds.
    */
   readonly handshakeTimeout: Duration.DurationInput
+  /**
+   * How long the peer may say nothing at all: any byte is life. 5 minutes for a server, so that peers which are gone don't
+   * stay for ever; off for a client, since most servers see to it. Doesn't count while reading is paused.
+   */
+  readonly idleTimeout: Duration.DurationInput
+  /**
+   * After which silence of the peer a Ping is sent, again and again while it lasts. Half of the `idleTimeout` for a server,
+   * so that a peer which only has nothing to say answers in time; off for a client. Doesn't count while reading is paused.
+   */
+  readonly pingInterval: Duration.DurationInput
+  /**
+   * How long after such a Ping the peer may still say nothing at all. Off: the `idleTimeout` sees to it. For those who need to
+   * know sooner.
+   */
+  readonly pongTimeout: Duration.DurationInput
+  /**
+   * How long the transport may take nothing of what waits to be sent, when it is full. A minute: a peer that doesn't read
+   * must not hold what is meant for it, and those who send it, for ever.
+   */
+  readonly writeTimeout: Duration.DurationInput
+  /**
+   * How long a message may take from its first frame to its last. 5 minutes: a peer that sends it byte by byte must not hold
+   * its memory for ever. Doesn't count while reading is paused, nor for what `receiveStream` takes.
+   */
+  readonly messageTimeout: Duration.DurationInput
+  /** How long a connection may last. Off. For those who want credentials to be shown again, or load to be spread anew. */
+  readonly maxLifetime: Duration.DurationInput
   /** The largest head of a request or a response, in bytes. 8 KiB, as in most HTTP servers. */
   readonly maxHeadSize: number
   /** The largest number of fields in a head. 100: a browser sends some 15. */
@@ -52,36 +107,51 @@ export interface ConnectionOptions {
  */
 export type Input = { readonly [K in keyof ConnectionOptions]?: ConnectionOptions[K] | undefined }
 
+const common = {
+  maxMessageSize: 16 * 1024 * 1024,
+  maxStreamedSize: undefined,
+  fragmentSize: undefined,
+  validateText: true,
+  inboxHighWaterMark: 256 * 1024,
+  sendHighWaterMark: 256 * 1024,
+  whenFull: "suspend",
+  closeTimeout: "5 seconds",
+  handshakeTimeout: "10 seconds",
+  pongTimeout: Infinity,
+  writeTimeout: "1 minute",
+  messageTimeout: "5 minutes",
+  maxLifetime: Infinity,
+  maxHeadSize: 8 * 1024,
+  maxHeadFields: 100,
+  maxBodySize: 64 * 1024
+} as const
+
 /**
- * The value of every option that isn't given.
+ * The value of every option that isn't given, for each role.
  *
  * @since 0.1.0
  * @category constants
  */
-export const defaults: ConnectionOptions = {
-  maxMessageSize: 16 * 1024 * 1024,
-  inboxHighWaterMark: 256 * 1024,
-  sendHighWaterMark: 256 * 1024,
-  closeTimeout: "5 seconds",
-  handshakeTimeout: "10 seconds",
-  maxHeadSize: 8 * 1024,
-  maxHeadFields: 100,
-  maxBodySize: 64 * 1024
+export const defaults: { readonly [R in Role]: ConnectionOptions } = {
+  server: { ...common, idleTimeout: "300 seconds", pingInterval: "150 seconds" },
+  client: { ...common, idleTimeout: Infinity, pingInterval: Infinity }
 }
 
 /**
- * Fills in the defaults, later inputs winning, and checks the result.
+ * Fills in the defaults of the role, later inputs winning, and checks the result.
  *
- * Throws a `RangeError` that names the option when a limit is not a positive integer, or a duration not positive and
- * finite: that is a mistake of the program, no input of a peer.
+ * Throws a `RangeError` that names the option when a limit is not a positive integer, or a duration not positive, or not
+ * finite where it has to be: that is a mistake of the program, no input of a peer. An `idleTimeout` without a `pingInterval`
+ * is given half of it as the latter.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (...inputs: ReadonlyArray<Input | undefined>): ConnectionOptions => {
-  const options: Record<string, unknown> = { ...defaults }
+export const make = (role: Role, ...inputs: ReadonlyArray<Input | undefined>): ConnectionOptions => {
+  const options: Record<string, unknown> = { ...defaults[role] }
   for (const input of inputs) {
-    for (const key of Object.keys(defaults)) {
+    if (input?.idleTimeout !== undefined) options.pingInterval = Duration.times(input.idleTimeout, 0.5)
+    for (const key of Object.keys(defaults[role])) {
       const value = input?.[key as keyof ConnectionOptions]
       if (value !== undefined) options[key] = value
     }
@@ -91,18 +161,28 @@ export const make = (...inputs: ReadonlyArray<Input | undefined>): ConnectionOpt
 }
 
 const validate = (options: ConnectionOptions): void => {
-  for (const key of sizes) {
-    const value = options[key]
-    if (!Number.isSafeInteger(value) || value < 1) {
-      throw new RangeError(`The option ${key} must be a positive integer, and is ${value}`)
-    }
+  for (const key of sizes) checkSize(key, options[key], 1)
+  if (options.fragmentSize !== undefined) checkSize("fragmentSize", options.fragmentSize, 1)
+  const { maxMessageSize, maxStreamedSize = maxMessageSize } = options
+  checkSize("maxStreamedSize", maxStreamedSize, maxMessageSize)
+  if (!policies.has(options.whenFull)) {
+    throw new RangeError(`The option whenFull must be one of ${[...policies].join(", ")}, and is ${options.whenFull}`)
   }
-  for (const key of durations) {
-    const millis = Duration.toMillis(options[key])
-    if (!(millis > 0 && millis <= maxMillis)) {
-      throw new RangeError(`The option ${key} must be between a millisecond and 24 days, and is ${millis} ms`)
-    }
-  }
+  for (const key of durations) checkDuration(key, options[key], false)
+  for (const key of optionalDurations) checkDuration(key, options[key], true)
+}
+
+const checkSize = (key: string, size: number, least: number): void => {
+  if (Number.isSafeInteger(size) && size >= least) return
+  const allowed = least === 1 ? "a positive integer" : `an integer from ${least} on`
+  throw new RangeError(`The option ${key} must be ${allowed}, and is ${size}`)
+}
+
+const checkDuration = (key: string, duration: Duration.DurationInput, isOptional: boolean): void => {
+  const millis = Duration.toMillis(duration)
+  if (millis > 0 && (millis <= maxMillis || (isOptional && millis === Infinity))) return
+  const off = isOptional ? ", or Infinity for none" : ""
+  throw new RangeError(`The option ${key} must be between a millisecond and 24 days${off}, and is ${millis} ms`)
 }
 
 const sizes = [
@@ -114,6 +194,15 @@ const sizes = [
   "maxBodySize"
 ] as const
 const durations = ["closeTimeout", "handshakeTimeout"] as const
+const optionalDurations = [
+  "idleTimeout",
+  "pingInterval",
+  "pongTimeout",
+  "writeTimeout",
+  "messageTimeout",
+  "maxLifetime"
+] as const
+const policies: ReadonlySet<string> = new Set(["suspend", "drop", "fail"])
 
 // What the timers of JavaScript can count: 2^31 - 1 milliseconds.
 const maxMillis = 2 ** 31 - 1

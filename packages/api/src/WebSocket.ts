@@ -9,6 +9,9 @@
 import * as CloseReason from "@effect-ws/core/CloseReason"
 import type { RequestHead } from "@effect-ws/core/HttpHead"
 import type { Message } from "@effect-ws/core/Message"
+import * as Prepared from "@effect-ws/core/PreparedMessage"
+import type { PreparedMessage } from "@effect-ws/core/PreparedMessage"
+import type { CloseReceived, PingReceived, PongReceived } from "@effect-ws/core/ProtocolEvent"
 import type { Role } from "@effect-ws/core/Role"
 import type { UpgradeRequest } from "@effect-ws/core/UpgradeRequest"
 import * as Requests from "@effect-ws/core/UpgradeRequest"
@@ -17,8 +20,10 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { Broadcast, BroadcastOptions } from "./Broadcast.ts"
 import type { ConnectionClosed } from "./ConnectionClosed.ts"
 import * as ConnectionOptions from "./ConnectionOptions.ts"
+import type { ConnectionStatus } from "./ConnectionStatus.ts"
 import type { RequestDecorator, ResponseDecorator } from "./Decorator.ts"
 import * as Fields from "./Fields.ts"
 import type { HandshakeError } from "./HandshakeError.ts"
@@ -26,7 +31,10 @@ import * as Accept from "./internal/accept.ts"
 import * as answers from "./internal/answers.ts"
 import * as ClientHandshake from "./internal/clientHandshake.ts"
 import * as Exchanges from "./internal/Exchange.ts"
+import * as Broadcasts from "./internal/broadcast.ts"
 import * as Handle from "./internal/handle.ts"
+import * as Run from "./internal/run.ts"
+import type { Incoming, MessageStream } from "./MessageStream.ts"
 import type { SendRejected } from "./SendRejected.ts"
 import type { Transport, TransportInfo } from "./Transport.ts"
 import type { UpgradeExchange } from "./UpgradeExchange.ts"
@@ -66,6 +74,31 @@ export interface WebSocket {
    */
   readonly receive: Effect.Effect<Message, WebSocketError>
   /**
+   * Waits until there is a message and takes all that have come, at least one, in order. For those who handle a burst at
+   * once: what one chunk of the transport has brought wakes a fiber once. Else as `receive`.
+   */
+  readonly receiveAll: Effect.Effect<ReadonlyArray<Message>, WebSocketError>
+  /**
+   * Waits until a message begins, and receives it piece by piece while it arrives, so that it is never held as a whole.
+   *
+   * **Details**
+   *
+   * Until the scope closes nobody else receives anything; who comes meanwhile waits. Leaving the message early drops the rest
+   * of it. What was received of it and not taken counts for the high-water mark of the inbox, so a slow reader slows the peer.
+   * The message may have up to `maxStreamedSize` bytes. The streams fail when the connection ends in the middle of it.
+   *
+   * @example
+   * import type { WebSocket } from "@effect-ws/api/WebSocket"
+   * import * as Effect from "effect/Effect"
+   * import * as Stream from "effect/Stream"
+   *
+   * const size = (socket: WebSocket) =>
+   *   Effect.scoped(
+   *     Effect.flatMap(socket.receiveStream, ({ bytes }) => Stream.runFold(bytes, 0, (sum, piece) => sum + piece.length))
+   *   )
+   */
+  readonly receiveStream: Effect.Effect<Incoming, WebSocketError, Scope.Scope>
+  /**
    * All messages from here on, in order; ends when the connection ended cleanly and fails otherwise.
    *
    * **Gotchas**
@@ -79,16 +112,34 @@ export interface WebSocket {
    *
    * **Details**
    *
-   * Completes at once while fewer bytes than the high-water mark wait to be sent, and waits for room above it. The caller
+   * Completes at once while fewer bytes than the high-water mark wait to be sent, and waits for room above it, unless the
+   * option `whenFull` says otherwise. What is sent within one turn of the event loop leaves in one write. The caller
    * may reuse the bytes as soon as it has completed; a `Message` is not copied and must not change. When it is interrupted,
    * either nothing of the message was sent, or all of it will be. Lone surrogates in a string are sent as U+FFFD.
    */
   readonly send: (data: Sendable) => Effect.Effect<void, WebSocketError | SendRejected>
   /**
+   * Sends one message piece by piece, each as a fragment of it (RFC 6455 5.4).
+   *
+   * **Details**
+   *
+   * Pieces that the stream gives in one chunk leave in one fragment; with `fragmentSize`, in bytes, fragments have that size
+   * but for the last. Other messages wait until it is done, Pings and Pongs pass. Waits for room before each fragment.
+   *
+   * When the stream fails, or the effect is interrupted, before its first fragment was sent, nothing was sent. Later than
+   * that the connection is closed with 1011, since the message can be neither finished nor taken back.
+   */
+  readonly sendStream: <E, R>(
+    message: MessageStream<E, R>,
+    options?: { readonly fragmentSize?: number | undefined }
+  ) => Effect.Effect<void, WebSocketError | SendRejected | E, R>
+  /**
    * Sends a Ping and completes with the time until its Pong (RFC 6455 5.5.2, 5.5.3). The payload, at most 125 bytes, is
    * different for each Ping by default. A longer one is a defect.
    */
   readonly ping: (payload?: Uint8Array) => Effect.Effect<Duration.Duration, WebSocketError | SendRejected>
+  /** Sends a Ping and doesn't wait for its Pong; empty by default, at most 125 bytes. A longer payload is a defect. */
+  readonly sendPing: (payload?: Uint8Array) => Effect.Effect<void, WebSocketError | SendRejected>
   /** Sends a Pong that nobody asked for, with at most 125 bytes (RFC 6455 5.5.3). A longer payload is a defect. */
   readonly pong: (payload?: Uint8Array) => Effect.Effect<void, WebSocketError | SendRejected>
   /**
@@ -104,16 +155,33 @@ export interface WebSocket {
   readonly close: (reason?: CloseReason.Input) => Effect.Effect<ConnectionClosed, WebSocketError>
   /** Waits until the transport has ended, and tells what ended the connection. Never fails. */
   readonly closed: Effect.Effect<WebSocketError>
+  /** Ends the transport at once, both ways, without a Close frame. The peer sees 1006. */
+  readonly destroy: Effect.Effect<void>
+  /**
+   * The control frames of the peer from here on, for those who want to look: all of them are answered without that. Ends with
+   * the connection. Of those that nobody takes in time the newest 64 are kept.
+   */
+  readonly controlFrames: Stream.Stream<ControlFrame>
+  /** How the connection is, at this moment. */
+  readonly status: Effect.Effect<ConnectionStatus>
 }
 
 /**
- * What can be sent: a string as a text message, bytes as a binary message, a message as it is. Of a view on a buffer,
- * whatever its element type, the bytes it covers are sent.
+ * A Ping, a Pong or a Close frame of the peer, with its payload or its reason.
  *
  * @since 0.1.0
  * @category models
  */
-export type Sendable = string | ArrayBuffer | ArrayBufferView | Message
+export type ControlFrame = PingReceived | PongReceived | CloseReceived
+
+/**
+ * What can be sent: a string as a text message, bytes as a binary message, a message as it is, prepared or not. Of a view on
+ * a buffer, whatever its element type, the bytes it covers are sent.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Sendable = string | ArrayBuffer | ArrayBufferView | Message | PreparedMessage
 
 /**
  * How a server accepts.
@@ -331,7 +399,7 @@ export const handshake = (
   options: HandshakeOptions & { readonly host: string; readonly target?: string | undefined }
 ): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
   Effect.suspend(() =>
-    ClientHandshake.handshake(transport, ConnectionOptions.make(options), {
+    ClientHandshake.handshake(transport, ConnectionOptions.make("client", options), {
       host: options.host,
       target: options.target,
       subprotocols: options.subprotocols,
@@ -371,14 +439,61 @@ export const connect = (
  * there then. A handler that fails with the clean end of this very connection, as a `send` does that comes too late, ends it
  * normally too.
  *
+ * With a `concurrency` above 1 up to so many messages are handled at once, by as many fibers that take them in turn: they are
+ * begun in order and done in any. The first handler that fails interrupts the others.
+ *
  * @since 0.1.0
  * @category operations
  */
 export const run = <Handled extends Effect.Effect<unknown, unknown, unknown> | void>(
   socket: WebSocket,
-  handler: (message: Message) => Handled
+  handler: (message: Message) => Handled,
+  { concurrency = 1 }: { readonly concurrency?: number | undefined } = {}
 ): Effect.Effect<
   void,
   WebSocketError | (Handled extends Effect.Effect<infer _A, infer E, infer _R> ? E : never),
   Handled extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
-> => Handle.run(socket, handler)
+> =>
+  Effect.suspend(() => {
+    const connection = Handle.connectionOf(socket)
+    if (concurrency === 1) return Run.inOrder(connection, handler)
+    if (Number.isSafeInteger(concurrency) && concurrency > 1) return Run.sideBySide(connection, handler, concurrency)
+    throw new RangeError(`The option concurrency must be a positive integer, and is ${concurrency}`)
+  })
+
+/**
+ * Encodes a message once, to be sent to any number of connections.
+ *
+ * **Details**
+ *
+ * Bytes are copied. A server sends the same memory to all; a client has to mask each frame with a key of its own.
+ *
+ * @since 0.1.0
+ * @category operations
+ */
+export const prepare = (data: Sendable): PreparedMessage => {
+  const item = Handle.toData(data)
+  if (typeof item === "object" && "_tag" in item && item._tag === "Prepared") return item
+  return Prepared.make(item instanceof Uint8Array ? item.slice() : item)
+}
+
+/**
+ * Sends a message to many connections, encoded once, and tells who got it.
+ *
+ * **Details**
+ *
+ * Those that have room get it in the same turn; what becomes of the others is for the option `slow` to say. One that is
+ * closing, or has ended, is among those that missed it, and harms nobody else. Never fails.
+ *
+ * @since 0.1.0
+ * @category operations
+ */
+export const broadcast = (
+  sockets: Iterable<WebSocket>,
+  data: Sendable,
+  { slow = "wait" }: BroadcastOptions = {}
+): Effect.Effect<Broadcast> =>
+  Effect.suspend(() => {
+    const members = Array.from(sockets, (socket) => ({ socket, connection: Handle.connectionOf(socket) }))
+    return Broadcasts.broadcast(members, prepare(data), slow)
+  })

@@ -69,7 +69,7 @@ const connect = (
 ): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      const settings = ConnectionOptions.make(options)
+      const settings = ConnectionOptions.make("client", options)
       checkRedirects(options)
       const location = yield* Either.mapLeft(WebSocketUrl.parse(url, options.unixPath), ClientHandshake.failure)
       const engine = yield* Engine.make

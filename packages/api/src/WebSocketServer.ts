@@ -131,7 +131,11 @@ export const make = (listener: Listener, options: Options = {}): Effect.Effect<S
     const admission = new Admission(limits)
     const common = {
       engine: yield* Engine.make,
-      settings: { connection: ConnectionOptions.make(options), accept: options, maxAttempts: limits.maxAttempts },
+      settings: {
+        connection: ConnectionOptions.make("server", options),
+        accept: options,
+        maxAttempts: limits.maxAttempts
+      },
       trusted: TrustedProxies.make(limits.trustedProxies),
       admission
     }

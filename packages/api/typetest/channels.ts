@@ -1,12 +1,17 @@
 /** Pins the error and the requirement channel of every public effect: a change of one is a change for every user. */
 import type { Input as CloseReasonInput } from "@effect-ws/core/CloseReason"
 import type { Message } from "@effect-ws/core/Message"
+import type { PreparedMessage } from "@effect-ws/core/PreparedMessage"
+import type { Broadcast } from "@effect-ws/api/Broadcast"
 import type { Connector, Endpoint } from "@effect-ws/api/Connector"
 import type { ConnectionClosed } from "@effect-ws/api/ConnectionClosed"
+import type { ConnectionStatus } from "@effect-ws/api/ConnectionStatus"
 import type { ConnectionTimeout } from "@effect-ws/api/ConnectionTimeout"
 import type { HandshakeError } from "@effect-ws/api/HandshakeError"
 import type { Listener } from "@effect-ws/api/Listener"
 import type { MessageTooBig } from "@effect-ws/api/MessageTooBig"
+import type { Incoming } from "@effect-ws/api/MessageStream"
+import * as MessageStream from "@effect-ws/api/MessageStream"
 import type { ProtocolError } from "@effect-ws/api/ProtocolError"
 import type { SendRejected } from "@effect-ws/api/SendRejected"
 import * as MemoryTransport from "@effect-ws/api/testing/MemoryTransport"
@@ -22,7 +27,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const pinned = <_Holds extends true>(): void => {}
@@ -44,7 +49,20 @@ pinned<Equal<WebSocketError, ConnectionClosed | ConnectionTimeout | MessageTooBi
 pinned<Equal<typeof socket.receive, Effect.Effect<Message, WebSocketError>>>()
 pinned<Equal<typeof socket.messages, Stream.Stream<Message, WebSocketError>>>()
 pinned<Equal<ReturnType<typeof socket.send>, Effect.Effect<void, SendError>>>()
-pinned<Equal<Parameters<typeof socket.send>, [data: string | ArrayBuffer | ArrayBufferView | Message]>>()
+pinned<
+  Equal<Parameters<typeof socket.send>, [data: string | ArrayBuffer | ArrayBufferView | Message | PreparedMessage]>
+>()
+pinned<Equal<typeof socket.receiveAll, Effect.Effect<ReadonlyArray<Message>, WebSocketError>>>()
+pinned<Equal<typeof socket.receiveStream, Effect.Effect<Incoming, WebSocketError, Scope.Scope>>>()
+pinned<Equal<Incoming["bytes"], Stream.Stream<Uint8Array, WebSocketError>>>()
+const streamed = socket.sendStream(MessageStream.text(Stream.fail("no" as const)))
+pinned<Equal<typeof streamed, Effect.Effect<void, SendError | "no">>>()
+pinned<Equal<ReturnType<typeof socket.sendPing>, Effect.Effect<void, SendError>>>()
+pinned<Equal<typeof socket.controlFrames, Stream.Stream<WebSocket.ControlFrame>>>()
+pinned<Equal<typeof socket.status, Effect.Effect<ConnectionStatus>>>()
+pinned<Equal<typeof socket.destroy, Effect.Effect<void>>>()
+const broadcast = WebSocket.broadcast([socket], "a")
+pinned<Equal<typeof broadcast, Effect.Effect<Broadcast>>>()
 pinned<Equal<ReturnType<typeof socket.ping>, Effect.Effect<Duration.Duration, SendError>>>()
 pinned<Equal<ReturnType<typeof socket.pong>, Effect.Effect<void, SendError>>>()
 pinned<Equal<ReturnType<typeof socket.close>, Effect.Effect<ConnectionClosed, WebSocketError>>>()

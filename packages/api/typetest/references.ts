@@ -84,7 +84,7 @@ pinned<
 
 // --- the inner reasons ------------------------------------------------------------------------------------------------------
 
-pinned<Equal<ConnectionTimeout["phase"], "close">>()
+pinned<Equal<ConnectionTimeout["phase"], "idle" | "pong" | "close" | "write" | "message" | "lifetime">>()
 pinned<Equal<SendRejected["reason"]["_tag"], "Closing" | "QueueFull">>()
 pinned<Equal<TransportError["operation"], "resolve" | "connect" | "proxy" | "tls" | "read" | "write">>()
 

@@ -225,7 +225,7 @@ export class Protocol {
   /** Sends bytes as a binary message. They are copied. Returns whether the state allowed it. */
   sendBinary(bytes: Uint8Array): boolean {
     if (!this.sendsMessages) return false
-    if (bytes.length > this.fragmentSize) this.encodeFragments(Frame.Binary, bytes)
+    if (bytes.length > this.fragmentSize) this.encodeFragments(Frame.Binary, bytes, true)
     else this.encoder.encode(true, Frame.Binary, bytes)
     return true
   }
@@ -234,7 +234,7 @@ export class Protocol {
   sendMessage(message: Message.Message): boolean {
     if (!this.sendsMessages) return false
     const opcode = opcodeOf(message._tag)
-    if (message.byteLength > this.fragmentSize) this.encodeFragments(opcode, message.bytes)
+    if (message.byteLength > this.fragmentSize) this.encodeFragments(opcode, message.bytes, true)
     else this.encoder.encodeImmutable(true, opcode, message.pieces, message.byteLength)
     return true
   }
@@ -252,12 +252,12 @@ export class Protocol {
 
   /**
    * Sends a fragment of a message, and copies the bytes: the first one says of which type the message is, one that is final
-   * ends it. No other message can be sent in between; control frames can (5.4). Text has to be well-formed as a whole, which
-   * isn't checked. Returns whether the state allowed it.
+   * ends it. One larger than `fragmentSize` leaves as several. No other message can be sent in between; control frames can
+   * (5.4). Text has to be well-formed as a whole, which isn't checked. Returns whether the state allowed it.
    */
   sendFragment(type: Message.Message["_tag"], payload: Uint8Array, final: boolean): boolean {
     if (!this.sends) return false
-    this.encoder.encode(final, this.isSendingFragments ? Frame.Continuation : opcodeOf(type), payload)
+    this.encodeFragments(this.isSendingFragments ? Frame.Continuation : opcodeOf(type), payload, final)
     this.isSendingFragments = !final
     return true
   }
@@ -305,6 +305,7 @@ export class Protocol {
    */
   fail(fault: ProtocolFault.ProtocolFault | ProtocolFault.MessageTooBig): void {
     if (!this.receives) return
+    this.handOutPieces()
     this.move("Fail")
     this.release()
     this.owe({ code: fault.closeCode, reason: fault.message })
@@ -333,6 +334,7 @@ export class Protocol {
     else if (this.receiver.fault !== undefined) this.fail(this.receiver.fault)
   }
 
+  // Before every other event, so that all come in the order of the wire.
   private handOutPieces(): void {
     const pieces = this.receiver.takePieces()
     if (pieces !== undefined) this.events.push(pieces)
@@ -350,6 +352,7 @@ export class Protocol {
   }
 
   private handleControl(opcode: number, payload: Uint8Array): void {
+    this.handOutPieces()
     if (opcode === Frame.Ping) this.receivePing(payload)
     else if (opcode === Frame.Pong) this.events.push({ _tag: "Pong", payload })
     else this.receiveClose(payload)
@@ -381,12 +384,15 @@ export class Protocol {
     return true
   }
 
-  private encodeFragments(opcode: typeof Frame.Text | typeof Frame.Binary, payload: Uint8Array): void {
-    const size = this.fragmentSize
-    for (let at = 0; at < payload.length; at += size) {
-      const end = Math.min(at + size, payload.length)
-      this.encoder.encode(end === payload.length, at === 0 ? opcode : Frame.Continuation, payload.subarray(at, end))
-    }
+  // An empty payload is one frame as well.
+  private encodeFragments(opcode: Frame.Opcode, payload: Uint8Array, final: boolean): void {
+    let at = 0
+    do {
+      const end = Math.min(at + this.fragmentSize, payload.length)
+      const fin = final && end === payload.length
+      this.encoder.encode(fin, at === 0 ? opcode : Frame.Continuation, payload.subarray(at, end))
+      at = end
+    } while (at < payload.length)
   }
 
   private owe(answer: CloseReason.CloseReason): void {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "vitest"
 import { portable } from "../src/ByteOps.ts"
 import * as Frame from "../src/Frame.ts"
-import { FrameEncoder } from "../src/FrameEncoder.ts"
+import { encodeUnmasked, FrameEncoder } from "../src/FrameEncoder.ts"
 import * as Slab from "../src/internal/Slab.ts"
 import { CountingByteOps } from "./support/CountingByteOps.ts"
 import { concat, hex, sequence, toHex } from "./support/Hex.ts"
@@ -135,5 +135,64 @@ describe("6.1 pieces", () => {
     encoder.encodeText("b")
     const frames = readFrames(concat(encoder.take())).map(({ payload }) => payload.length)
     assert.deepStrictEqual(frames, [1, 70, 30, 1])
+  })
+})
+
+describe("6.1 a frame that was encoded before", () => {
+  const encoded = (size: number) => encodeUnmasked(Frame.Binary, [sequence(size)], size, portable)
+  const frameOf = (size: number) => [sequence(size)]
+
+  it("server joins one of up to 1024 bytes to what waits, in the same piece", () => {
+    const encoder = server()
+    encoder.encodeText("a")
+    encoder.passEncoded(frameOf(1024))
+    encoder.encodeText("b")
+    assert.strictEqual(encoder.pending, 3 + 1024 + 3)
+    const [piece, ...others] = encoder.take()
+    assert.strictEqual(others.length, 0)
+    assert.deepStrictEqual(piece, concat([hex("81 01 61"), sequence(1024), hex("81 01 62")]))
+  })
+
+  it("server passes on one that is larger, in pieces, or that nothing waits for, and counts it", () => {
+    for (const [frame, waits] of [
+      [frameOf(1025), true],
+      [[sequence(4), sequence(5)], true],
+      [frameOf(4), false]
+    ] as const) {
+      const encoder = server()
+      if (waits) encoder.encodeText("a")
+      encoder.passEncoded(frame)
+      const size = concat(frame).length
+      assert.strictEqual(encoder.pending, size + (waits ? 3 : 0))
+      encoder.encodeText("b")
+      const pieces = encoder.take()
+      assert.strictEqual(pieces.length, frame.length + (waits ? 2 : 1))
+      for (const [index, piece] of frame.entries()) assert.strictEqual(pieces[index + (waits ? 1 : 0)], piece)
+      assert.strictEqual(encoder.pending, 0)
+    }
+  })
+
+  it("server joins one behind a piece that stands alone", () => {
+    const encoder = server()
+    encoder.encode(true, Frame.Binary, sequence(5000))
+    encoder.passEncoded([hex("81 01 61")])
+    encoder.passEncoded([hex("81 01 62")])
+    const pieces = encoder.take()
+    assert.deepStrictEqual([pieces.length, toHex(pieces[1]!)], [2, "81 01 61 81 01 62"])
+  })
+
+  it("server writes as one piece what fits into a slab, and as header and payload what does not", () => {
+    const [whole, ...none] = encoded(Slab.largest)
+    assert.deepStrictEqual([whole!.length, none.length], [Slab.largest + 4, 0])
+    const payload = [sequence(Slab.largest), hex("01")]
+    const parts = encodeUnmasked(Frame.Text, payload, Slab.largest + 1, portable)
+    assert.deepStrictEqual([toHex(parts[0]!), parts.length], ["81 7e 10 01", 3])
+    assert.strictEqual(parts[1], payload[0])
+  })
+
+  it("server writes it into memory of its own", () => {
+    const counting = new CountingByteOps(portable)
+    assert.deepStrictEqual(encodeUnmasked(Frame.Text, [hex("61"), hex("62")], 2, counting).map(toHex), ["81 02 61 62"])
+    assert.deepStrictEqual([counting.allocations, counting.allocatedBytes], [1, 4])
   })
 })

@@ -4,10 +4,11 @@
  * Everything here runs to its end at once, called by the transport or by an effect: a chunk goes through the protocol in
  * one pass, its messages go to the inbox, and whoever waits there is woken once.
  */
+import * as CloseCode from "@effect-ws/core/CloseCode"
 import type { CloseReason } from "@effect-ws/core/CloseReason"
-import * as Frame from "@effect-ws/core/Frame"
 import * as Protocol from "@effect-ws/core/Protocol"
 import type { Failed, ProtocolEvent } from "@effect-ws/core/ProtocolEvent"
+import * as ProtocolFault from "@effect-ws/core/ProtocolFault"
 import type { Message } from "@effect-ws/core/Message"
 import type { Role } from "@effect-ws/core/Role"
 import * as Duration from "effect/Duration"
@@ -15,31 +16,38 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { ConnectionClosed } from "../ConnectionClosed.ts"
 import type { ConnectionOptions } from "../ConnectionOptions.ts"
+import type { ConnectionStatus } from "../ConnectionStatus.ts"
 import { ConnectionTimeout } from "../ConnectionTimeout.ts"
 import { MessageTooBig } from "../MessageTooBig.ts"
 import { ProtocolError } from "../ProtocolError.ts"
-import { SendRejected } from "../SendRejected.ts"
 import type { Transport, TransportSink } from "../Transport.ts"
 import type { TransportError } from "../TransportError.ts"
+import type { ControlFrame } from "../WebSocket.ts"
 import type { WebSocketError } from "../WebSocketError.ts"
-import type { Deadline } from "./Deadlines.ts"
+import { EndDeadlines } from "./EndDeadlines.ts"
 import type { Engine } from "./Engine.ts"
-import { Inbox, messageCost } from "./Inbox.ts"
-import { type Data, Outbox } from "./Outbox.ts"
-import { Pings } from "./Pings.ts"
+import { Inbox, type InboxEvents, messageCost } from "./Inbox.ts"
+import { Outbox, type OutboxEvents } from "./Outbox.ts"
+import { Sending } from "./Sending.ts"
+import { StreamReader } from "./StreamReader.ts"
+import { timesOf, Watch, type Watched } from "./Watch.ts"
 
-export class Connection implements TransportSink {
+export class Connection implements TransportSink, InboxEvents, OutboxEvents, Watched {
   readonly role: Role
   readonly transport: Transport
   readonly inbox: Inbox
+  readonly sending: Sending
   /** What ended the connection, from the moment on that it is known; the transport may live a little longer. */
   failure: WebSocketError | undefined = undefined
 
-  private readonly engine: Engine
   private readonly options: ConnectionOptions
   private readonly protocol: Protocol.Protocol
   private readonly outbox: Outbox
-  private pings: Pings | undefined = undefined
+  private readonly watch: Watch
+  private readonly endDeadlines: EndDeadlines
+  private reader: StreamReader | undefined = undefined
+  private turns: Effect.Semaphore | undefined = undefined
+  private controlListeners: Set<ControlListener> | undefined = undefined
   private endWaiters: Set<() => void> | undefined = undefined
   private isOver = false
   private isPaused = false
@@ -50,28 +58,26 @@ export class Connection implements TransportSink {
   private ending: (() => WebSocketError) | undefined = undefined
   private discardedCount = 0
   private discardedBytes = 0
-  private deadline: Deadline | undefined = undefined
-  private silence: Deadline | undefined = undefined
-  private answer: Deadline | undefined = undefined
-  private heardSinceCheck = false
 
   constructor(transport: Transport, role: Role, engine: Engine, options: ConnectionOptions) {
     this.role = role
     this.transport = transport
-    this.engine = engine
     this.options = options
     this.protocol = Protocol.make({
       role,
       maskingKeys: role === "client" ? engine.entropy.maskingKey : undefined,
       byteOps: engine.byteOps,
       maxMessageSize: options.maxMessageSize,
+      maxStreamedSize: options.maxStreamedSize,
+      fragmentSize: options.fragmentSize,
+      validateText: options.validateText,
       deferClose: true
     })
-    this.inbox = new Inbox(
-      () => this.resumeIfRoom(),
-      () => this.conclude()
-    )
-    this.outbox = new Outbox(this.protocol, transport, options.sendHighWaterMark)
+    this.inbox = new Inbox(options.maxMessageSize, this)
+    this.outbox = new Outbox(this.protocol, transport, options.sendHighWaterMark, this)
+    this.sending = new Sending(this.protocol, this.outbox, options, engine.deadlines)
+    this.watch = new Watch(timesOf(options), engine.deadlines, this)
+    this.endDeadlines = new EndDeadlines(engine.deadlines, (error) => this.giveUp(error))
   }
 
   /** Takes over the transport, and the bytes that came behind the head of the opening handshake. */
@@ -85,13 +91,14 @@ export class Connection implements TransportSink {
   // --- what the transport tells -------------------------------------------------------------------------------------
 
   chunk(bytes: Uint8Array): void {
-    this.heardSinceCheck = true
+    this.endDeadlines.heard()
     if (!this.protocol.receives) return this.discardBytes(bytes.length)
     this.protocol.receive(bytes)
-    for (const event of this.protocol.takeEvents()) this.handle(event)
+    this.handleEvents()
+    this.watch.heard(this.protocol.isInMessage && this.reader === undefined)
     this.inbox.wake()
     this.outbox.schedule()
-    if (this.inbox.held > this.options.inboxHighWaterMark && !this.isEnding) this.pause()
+    this.pauseIfFull()
   }
 
   end(): void {
@@ -111,40 +118,23 @@ export class Connection implements TransportSink {
     this.ending = undefined
     this.protocol.receiveEnd()
     this.isOver = true
-    this.cancelDeadlines()
+    this.watch.stop()
+    this.endDeadlines.cancel()
     for (const wake of this.endWaiters ?? []) wake()
     this.endWaiters = undefined
+    this.show(undefined)
   }
 
   // --- what the application asks for --------------------------------------------------------------------------------
-
-  send(data: Data): Effect.Effect<void, WebSocketError | SendRejected> {
-    return Effect.suspend(() => this.trySend(data) ?? this.sendLater(data))
-  }
-
-  /** Completes with the time that the Pong took. */
-  ping(payload: Uint8Array | undefined): Effect.Effect<Duration.Duration, WebSocketError | SendRejected> {
-    // One step sends and waits: the Pong may come in any later one.
-    return Effect.async((resume) => {
-      const pings = (this.pings ??= new Pings())
-      const chosen = payload ?? pings.nextPayload()
-      const refusal = this.sendControl(Frame.Ping, chosen)
-      return refusal === undefined ? pings.add(chosen.slice(), this.engine.deadlines.now(), resume) : resume(refusal)
-    })
-  }
-
-  pong(payload: Uint8Array): Effect.Effect<void, WebSocketError | SendRejected> {
-    return Effect.suspend(() => this.sendControl(Frame.Pong, payload) ?? Exit.void)
-  }
 
   /** Begins the closing handshake, if nothing else has begun the end. */
   beginClose(reason: CloseReason): void {
     if (this.failure !== undefined || !this.protocol.close(reason)) return
     if (this.ending !== undefined) return this.conclude()
     this.discardFromNow()
-    this.outbox.fail(closing)
+    this.sending.close()
     this.outbox.flush()
-    this.armDeadline()
+    this.awaitTransportEnd()
   }
 
   /** Waits until the transport has ended and returns why. */
@@ -168,27 +158,139 @@ export class Connection implements TransportSink {
   shutdown(reason: CloseReason): void {
     this.beginClose(reason)
     this.discardFromNow()
-    if (!this.isOver && this.silence === undefined) this.armSilence()
+    if (!this.isOver) this.endDeadlines.endSilence()
   }
 
+  /** Ends both directions at once, without a word. */
   destroy(): void {
+    if (!this.isOver && this.failure === undefined) this.isClosing = true
+    this.settle(this.closedOutcome())
     this.transport.destroy()
   }
 
+  /** Lets one fiber alone read, message by message, each piece by piece. */
+  holdReading(): StreamReader {
+    return (this.reader = new StreamReader(this.inbox, this.protocol, () => this.onIdle()))
+  }
+
+  /** Lets others read again. Returns whether `reader` held the reading. */
+  releaseReading(reader: StreamReader): boolean {
+    if (this.reader !== reader) return false
+    this.reader = undefined
+    reader.release()
+    return true
+  }
+
+  /** The turn to hold the reading: one at a time, in order of arrival. */
+  get readers(): Effect.Semaphore {
+    return (this.turns ??= Effect.unsafeMakeSemaphore(1))
+  }
+
+  /**
+   * Shows the control frames that come to `listener`, and `undefined` at the end of the connection, until the function that is
+   * returned is called.
+   */
+  listenToControl(listener: ControlListener): () => void {
+    if (this.isOver) listener(undefined)
+    const listeners = (this.controlListeners ??= new Set())
+    listeners.add(listener)
+    return () => void listeners.delete(listener)
+  }
+
+  get fragmentSize(): number | undefined {
+    return this.options.fragmentSize
+  }
+
+  get status(): ConnectionStatus {
+    const state = this.isOver ? "closed" : this.isEnding ? "closing" : "open"
+    const { inbox, isPaused, outbox, sending } = this
+    return { state, incoming: inbox.held, outgoing: outbox.held, dropped: sending.dropped, isPaused }
+  }
+
+  // --- what the inbox, the outbox and the watch tell -------------------------------------------------------------------
+
+  onTaken(): void {
+    this.resumeIfRoom()
+  }
+
+  // Whoever comes for a whole message can't have the one that is coming in.
+  onIdle(): void {
+    if (this.protocol.isOversized && this.reader === undefined) this.refuseOversized()
+    this.conclude()
+  }
+
+  onOversized(size: number): void {
+    this.failWith(ProtocolFault.messageTooBig(size, this.options.maxMessageSize))
+  }
+
+  onFull(): void {
+    this.watch.stuck()
+  }
+
+  onRoom(): void {
+    this.watch.unstuck()
+  }
+
+  get taken(): number {
+    return this.outbox.taken
+  }
+
+  keepAlive(): void {
+    if (!this.protocol.ping(empty)) return
+    this.outbox.flush()
+  }
+
+  /** A time is over: the peer is told, if it can still be told something, and then the transport ends. */
+  expire(phase: WatchedPhase, millis: number): void {
+    this.settle(new ConnectionTimeout({ phase, duration: Duration.millis(millis) }))
+    this.protocol.close({ code: timeoutCodes[phase], reason: `${phase} timeout` })
+    this.ending = undefined
+    this.discardFromNow()
+    this.endTransport()
+    if (!this.isOver) this.endDeadlines.endSilence()
+  }
+
   // --- events -------------------------------------------------------------------------------------------------------
+
+  private handleEvents(): void {
+    for (const event of this.protocol.takeEvents()) this.handle(event)
+  }
 
   private handle(event: ProtocolEvent): void {
     switch (event._tag) {
       case "Text":
       case "Binary":
         return this.deliver(event)
+      case "Pieces":
+        return this.reader?.push(event)
+      case "Ping":
+        return this.show(event)
       case "Pong":
-        return this.pings?.answer(event.payload, () => this.engine.deadlines.now())
+        this.show(event)
+        return this.sending.answer(event.payload)
       case "Close":
+        this.show(event)
         return this.endWhenHandled(() => this.closedOutcome())
       case "Failed":
         return this.endWhenHandled(() => errorOf(event.fault))
     }
+  }
+
+  private show(frame: ControlFrame | undefined): void {
+    for (const listener of this.controlListeners ?? []) listener(frame)
+  }
+
+  private refuseOversized(): void {
+    this.protocol.refuseOversized()
+    this.handleEvents()
+    this.outbox.schedule()
+  }
+
+  private failWith(fault: ProtocolFault.MessageTooBig): void {
+    if (!this.protocol.receives) return this.settle(errorOf(fault))
+    this.protocol.fail(fault)
+    this.handleEvents()
+    this.outbox.schedule()
   }
 
   private deliver(message: Message): void {
@@ -202,14 +304,14 @@ export class Connection implements TransportSink {
   private endWhenHandled(ending: () => WebSocketError): void {
     this.ending = ending
     if (!this.protocol.owesClose || this.inbox.isIdle) return this.conclude()
-    this.answer = this.engine.deadlines.after(maxHandling, () => this.conclude())
+    this.endDeadlines.awaitHandling(() => this.conclude())
   }
 
   private conclude(): void {
     const ending = this.ending
     if (ending === undefined) return
     this.ending = undefined
-    this.engine.deadlines.cancel(this.answer)
+    this.endDeadlines.handled()
     this.protocol.answerClose()
     this.endAfter(ending())
   }
@@ -220,13 +322,13 @@ export class Connection implements TransportSink {
     this.settle(failure)
     this.discardFromNow()
     this.outbox.flush()
-    this.armDeadline()
+    this.awaitTransportEnd()
     if (this.role === "server" || this.protocol.state === "Failed" || this.peerEnded) this.endTransport()
   }
 
   private endTransport(): void {
     this.outbox.flush()
-    this.armDeadline()
+    this.awaitTransportEnd()
     this.transport.end()
   }
 
@@ -234,8 +336,16 @@ export class Connection implements TransportSink {
     if (this.failure !== undefined) return
     this.failure = failure
     this.inbox.finish(failure)
-    this.outbox.fail(failure)
-    this.pings?.fail(failure)
+    this.sending.fail(failure)
+  }
+
+  private awaitTransportEnd(): void {
+    if (!this.isOver) this.endDeadlines.awaitEnd(this.options.closeTimeout)
+  }
+
+  private giveUp(error: ConnectionTimeout): void {
+    this.settle(error)
+    this.transport.destroy()
   }
 
   private closedOutcome(): ConnectionClosed {
@@ -247,46 +357,6 @@ export class Connection implements TransportSink {
     })
   }
 
-  // --- sending ------------------------------------------------------------------------------------------------------
-
-  private trySend(data: Data): Exit.Exit<void, WebSocketError | SendRejected> | undefined {
-    const refusal = this.refusal()
-    if (refusal !== undefined) return Exit.fail(refusal)
-    return this.outbox.offer(data) ? Exit.void : undefined
-  }
-
-  // Tries again in the step that parks: the fiber may have had to yield in between, and nobody would wake it.
-  private sendLater(data: Data): Effect.Effect<void, WebSocketError | SendRejected> {
-    return Effect.async((resume) => {
-      const exit = this.trySend(data)
-      return exit === undefined ? this.outbox.park(data, resume) : resume(exit)
-    })
-  }
-
-  private refusal(): WebSocketError | SendRejected | undefined {
-    return this.failure ?? (this.protocol.sends ? undefined : closing)
-  }
-
-  private sendControl(
-    opcode: typeof Frame.Ping | typeof Frame.Pong,
-    payload: Uint8Array
-  ): Exit.Exit<never, WebSocketError | SendRejected> | undefined {
-    const refusal = this.refusal() ?? this.controlOverflow()
-    if (refusal !== undefined) return Exit.fail(refusal)
-    if (payload.length > Frame.maxControlPayload) return Exit.die(tooLong(payload.length))
-    if (opcode === Frame.Ping) this.protocol.ping(payload)
-    else this.protocol.pong(payload)
-    this.outbox.schedule()
-    return undefined
-  }
-
-  // Control frames don't wait behind messages, so they need a bound of their own.
-  private controlOverflow(): SendRejected | undefined {
-    const bytes = this.outbox.held
-    const limit = this.options.sendHighWaterMark * 2
-    return bytes > limit ? new SendRejected({ reason: { _tag: "QueueFull", bytes, limit } }) : undefined
-  }
-
   // --- reading and not reading ----------------------------------------------------------------------------------------
 
   // Whoever awaits the end has to read on.
@@ -294,76 +364,69 @@ export class Connection implements TransportSink {
     return this.isClosing || this.ending !== undefined || this.failure !== undefined
   }
 
+  private pauseIfFull(): void {
+    if (this.protocol.isOversized) return this.decideOnOversized()
+    if (this.inbox.held > this.options.inboxHighWaterMark && !this.isEnding) this.pause()
+  }
+
+  // It goes on when somebody takes it piece by piece, and ends as soon as somebody wants it as a whole, or nobody at all.
+  private decideOnOversized(): void {
+    if (this.isEnding || this.inbox.isAwaited) this.refuseOversized()
+    else this.pause()
+  }
+
   private pause(): void {
     if (this.isPaused) return
     this.isPaused = true
+    this.watch.pause()
     this.transport.pause()
   }
 
   private resumeIfRoom(): void {
-    if (this.isPaused && this.inbox.held <= this.options.inboxHighWaterMark / 2) this.resume()
+    if (!this.isPaused || this.protocol.isOversized) return
+    if (this.inbox.held <= this.options.inboxHighWaterMark / 2) this.resume()
   }
 
   private resume(): void {
     if (!this.isPaused) return
     this.isPaused = false
+    this.watch.resume()
     this.transport.resume()
   }
 
   // The Close frame of the peer may be behind anything: reading goes on, whether somebody takes the messages or not.
   private discardFromNow(): void {
     if (this.failure === undefined) this.isClosing = true
+    this.watch.stop()
     this.resume()
+    if (this.protocol.isOversized) this.refuseOversized()
   }
 
   private discardBytes(count: number): void {
     this.discardedBytes += count
     if (this.discardedBytes > maxDiscarded) this.destroy()
   }
-
-  // --- deadlines ----------------------------------------------------------------------------------------------------
-
-  private armDeadline(): void {
-    if (this.deadline !== undefined || this.isOver) return
-    const { closeTimeout } = this.options
-    this.deadline = this.engine.deadlines.after(Duration.toMillis(closeTimeout), () => {
-      this.settle(new ConnectionTimeout({ phase: "close", duration: Duration.decode(closeTimeout) }))
-      this.destroy()
-    })
-  }
-
-  // Whoever is being released has no interest in a peer that says nothing.
-  private armSilence(): void {
-    this.heardSinceCheck = false
-    this.silence = this.engine.deadlines.after(maxSilence, () => {
-      if (this.heardSinceCheck) return this.armSilence()
-      this.settle(new ConnectionTimeout({ phase: "close", duration: Duration.millis(maxSilence) }))
-      this.destroy()
-    })
-  }
-
-  private cancelDeadlines(): void {
-    this.engine.deadlines.cancel(this.deadline)
-    this.engine.deadlines.cancel(this.silence)
-    this.engine.deadlines.cancel(this.answer)
-  }
 }
+
+type ControlListener = (frame: ControlFrame | undefined) => void
+
+type WatchedPhase = Parameters<Watched["expire"]>[0]
+
+// Policy is what a peer violates that dribbles; we go away from a connection that is idle or old; the rest is a fault.
+const timeoutCodes: { readonly [P in WatchedPhase]: number } = {
+  idle: CloseCode.GoingAway,
+  lifetime: CloseCode.GoingAway,
+  message: CloseCode.PolicyViolation,
+  pong: CloseCode.InternalError,
+  write: CloseCode.InternalError
+}
+
+const empty = new Uint8Array(0)
 
 /** In bytes: what is read and dropped while the end is awaited, before the transport is destroyed. */
 const maxDiscarded = 1024 * 1024
-
-/** In milliseconds: how long a peer may say nothing at all while its connection is released. */
-const maxSilence = 1000
-
-/** In milliseconds: how long the answer to a Close frame waits for the messages in front of it to be handled. */
-const maxHandling = 1000
-
-const closing = new SendRejected({ reason: { _tag: "Closing" } })
 
 const errorOf = (fault: Failed["fault"]): WebSocketError =>
   fault._tag === "MessageTooBig"
     ? new MessageTooBig({ limit: fault.limit, size: fault.size })
     : new ProtocolError({ reason: fault })
-
-const tooLong = (length: number): RangeError =>
-  new RangeError(`The payload of a Ping or Pong is at most 125 bytes (RFC 6455 5.5), and was ${length}`)

@@ -20,25 +20,46 @@ interface Waiter {
   readonly resume: Resume
 }
 
+/** Who reads a message piece by piece: until that is done nobody else takes anything. */
+export interface Holder {
+  /** Whether it has nothing to do but to wait. */
+  readonly isWaiting: boolean
+  /** Looks again whether there is something. */
+  readonly wake: () => void
+}
+
+/** What an inbox tells. */
+export interface InboxEvents {
+  /** Something was taken. */
+  readonly onTaken: () => void
+  /** Somebody has come back for more and has to wait. */
+  readonly onIdle: () => void
+  /** The next message is too large to be taken as a whole. It is gone, and all that came behind it. */
+  readonly onOversized: (size: number) => void
+}
+
 export class Inbox {
   /** What is held, in bytes: the payloads and `messageCost` for each message. */
   held = 0
+  /** What ended the connection, when no message will come any more. */
+  failure: WebSocketError | undefined = undefined
 
   private messages: Array<Message.Message> = []
   private head = 0
-  private failure: WebSocketError | undefined = undefined
+  private holder: Holder | undefined = undefined
   private alone: Resume | undefined = undefined
   // By ticket, the oldest first.
   private readonly parked: Array<Waiter> = []
   private tickets = firstTicket
+  // Only where those may come that only a holder can take.
+  private hasOversized = false
   private wasRead = false
-  private readonly onTaken: () => void
-  private readonly onIdle: () => void
+  private readonly maxMessageSize: number
+  private readonly events: InboxEvents
 
-  /** `onTaken` is called after each take, `onIdle` when somebody comes back for more and has to wait. */
-  constructor(onTaken: () => void, onIdle: () => void) {
-    this.onTaken = onTaken
-    this.onIdle = onIdle
+  constructor(maxMessageSize: number, events: InboxEvents) {
+    this.maxMessageSize = maxMessageSize
+    this.events = events
   }
 
   get isEmpty(): boolean {
@@ -47,12 +68,18 @@ export class Inbox {
 
   /** Whether everything was taken and, as far as can be told, handled: somebody waits for more, or nobody ever did. */
   get isIdle(): boolean {
-    return this.isEmpty && (!this.wasRead || this.alone !== undefined || this.parked.length > 0)
+    return this.isEmpty && (!this.wasRead || this.isAwaited || this.holder?.isWaiting === true)
+  }
+
+  /** Whether somebody waits for a whole message. */
+  get isAwaited(): boolean {
+    return this.holder === undefined && (this.alone !== undefined || this.parked.length > 0)
   }
 
   /** Adds a message. `wake` must follow, once for all that were added in one go. */
   push(message: Message.Message): void {
     this.messages.push(message)
+    if (this.isOversized(message)) this.hasOversized = true
     this.held += message.byteLength + messageCost
   }
 
@@ -64,37 +91,92 @@ export class Inbox {
 
   /** Resumes as many waiters as there is something for. */
   readonly wake = (): void => {
+    if (this.holder !== undefined) return this.holder.wake()
     if (this.state === undefined) return
     this.wakeAlone()
     if (this.parked.length > 0) this.wakeParked()
   }
 
-  /** Takes the oldest message, if there is one. */
+  /** Takes the oldest message, if there is one and nobody holds the reading. */
   poll(): Message.Message | undefined {
     this.wasRead = true
-    if (this.isEmpty) return undefined
+    if (this.isEmpty || this.holder !== undefined) return undefined
+    return this.hasOversized && this.isOversized(this.messages[this.head]!) ? this.refuse() : this.take()
+  }
+
+  /** Takes the oldest message, which must be there, whatever its size: for the holder. */
+  take(): Message.Message {
+    this.wasRead = true
     const message = this.messages[this.head]!
     // A large backlog must not keep alive what was taken from it.
     this.messages[this.head++] = gone
     this.held -= message.byteLength + messageCost
     if (this.isEmpty || this.head === compactFrom) this.compact()
-    this.onTaken()
+    this.events.onTaken()
     return message
   }
 
-  /** Takes all messages. */
+  /** Takes all messages, unless somebody holds the reading. */
   pollAll(): ReadonlyArray<Message.Message> {
     this.wasRead = true
+    if (this.holder !== undefined) return nothing
+    return this.hasOversized ? this.takeUpToOversized() : this.takeAll()
+  }
+
+  /** Lets `holder` alone take what comes, until `release`. */
+  hold(holder: Holder): void {
+    this.holder = holder
+  }
+
+  /** Lets everybody take what comes. */
+  release(): void {
+    this.holder = undefined
+    this.wake()
+  }
+
+  /** Counts bytes that the holder has, or has no longer. */
+  count(bytes: number): void {
+    this.held += bytes
+    if (bytes < 0) this.events.onTaken()
+  }
+
+  private takeAll(): ReadonlyArray<Message.Message> {
     const all = this.head === 0 ? this.messages : this.messages.slice(this.head)
     this.messages = []
     this.head = 0
     this.held = 0
-    this.onTaken()
+    this.events.onTaken()
     return all
+  }
+
+  // Those in front of one that is too large are still good.
+  private takeUpToOversized(): ReadonlyArray<Message.Message> {
+    const messages: Array<Message.Message> = []
+    while (!this.isEmpty && !this.isOversized(this.messages[this.head]!)) messages.push(this.take())
+    if (messages.length === 0) this.refuse()
+    return messages
+  }
+
+  private isOversized(message: Message.Message): boolean {
+    return message.byteLength > this.maxMessageSize
+  }
+
+  private refuse(): undefined {
+    const { byteLength } = this.messages[this.head]!
+    this.messages = []
+    this.head = 0
+    this.held = 0
+    this.events.onOversized(byteLength)
+    return undefined
   }
 
   /** Waits until there is a message, or fails with what ended the connection. Takes nothing. */
   readonly ready: Effect.Effect<void, WebSocketError> = Effect.suspend(() => this.state ?? this.waitAlone)
+
+  /** Waits until there is a message and takes all that are there. */
+  get receiveAll(): Effect.Effect<ReadonlyArray<Message.Message>, WebSocketError> {
+    return Effect.flatMap(this.ready, () => this.takenAll)
+  }
 
   /** Waits for a message and takes it. */
   readonly receive: Effect.Effect<Message.Message, WebSocketError> = Effect.suspend(() =>
@@ -118,15 +200,27 @@ export class Inbox {
     (cause) => (Cause.isDieType(cause) && cause.defect === raced ? this.receive : Effect.failCause(cause))
   )
 
+  private get takenAll(): Effect.Effect<ReadonlyArray<Message.Message>, WebSocketError> {
+    return Effect.catchAllCause(
+      Effect.sync(() => {
+        const messages = this.pollAll()
+        if (messages.length === 0) throw raced
+        return messages
+      }),
+      (cause) => (Cause.isDieType(cause) && cause.defect === raced ? this.receiveAll : Effect.failCause(cause))
+    )
+  }
+
   /** Why nobody has to wait, if nobody has to. */
   private get state(): Exit.Exit<void, WebSocketError> | undefined {
+    if (this.holder !== undefined) return undefined
     if (!this.isEmpty) return Exit.void
     return this.failure === undefined ? undefined : Exit.fail(this.failure)
   }
 
   private readonly waitAlone: Effect.Effect<void, WebSocketError> = Effect.async<void, WebSocketError>((resume) => {
     this.wasRead = true
-    if (this.state === undefined) this.onIdle()
+    if (this.state === undefined && this.holder === undefined) this.events.onIdle()
     if (this.state !== undefined) resume(this.state)
     else if (this.alone === undefined && this.parked.length === 0) this.alone = resume
     else resume(this.waitAmongOthers(this.tickets++))
@@ -139,7 +233,7 @@ export class Inbox {
 
   private park(ticket: number): Effect.Effect<void, WebSocketError> {
     return Effect.async<void, WebSocketError>((resume) => {
-      if (this.state === undefined) this.onIdle()
+      if (this.state === undefined && this.holder === undefined) this.events.onIdle()
       if (this.state !== undefined) return resume(this.state)
       this.wakeAlone()
       const waiter: Waiter = { ticket, resume }
@@ -190,5 +284,7 @@ const compactFrom = 1024
 const firstTicket = 1
 
 const gone = Message.binary(new Uint8Array(0))
+
+const nothing: ReadonlyArray<Message.Message> = []
 
 const raced = new Error("another fiber took the message")

@@ -1,41 +1,54 @@
 /**
  * The way out: encoded bytes wait for the end of the turn and leave in one write, and senders wait above the high-water
- * mark.
+ * mark, or while somebody else sends a message piece by piece.
  *
  * A sender that waits leaves its message here, and the message is queued for it, in order and whole, when there is room.
  * So a sender that is interrupted has either sent nothing or all.
  */
 import type { Message } from "@effect-ws/core/Message"
+import type { PreparedMessage } from "@effect-ws/core/PreparedMessage"
 import type { Protocol } from "@effect-ws/core/Protocol"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { SendRejected } from "../SendRejected.ts"
 import type { Transport } from "../Transport.ts"
 import type { WebSocketError } from "../WebSocketError.ts"
+import type { Fragment, OutgoingStream } from "./OutgoingStream.ts"
 
-export type Data = string | Uint8Array | Message
+export type Data = string | Uint8Array | Message | PreparedMessage
 
 type SendError = WebSocketError | SendRejected
 
 interface Sender {
-  readonly data: Data
+  readonly item: Data | Fragment
   readonly resume: Resume
 }
 
 type Resume = (exit: Exit.Exit<void, SendError>) => void
 
+/** What an outbox tells of its transport. */
+export interface OutboxEvents {
+  readonly onFull: () => void
+  readonly onRoom: () => void
+}
+
 export class Outbox {
   private readonly protocol: Protocol
   private readonly transport: Transport
   private readonly highWaterMark: number
+  private readonly events: OutboxEvents
   private readonly senders = new Set<Sender>()
+  // Whose fragments are on the way: no other message can be sent before the last one.
+  private stream: OutgoingStream | undefined = undefined
   private isFull = false
   private isScheduled = false
+  private written = 0
 
-  constructor(protocol: Protocol, transport: Transport, highWaterMark: number) {
+  constructor(protocol: Protocol, transport: Transport, highWaterMark: number, events: OutboxEvents) {
     this.protocol = protocol
     this.transport = transport
     this.highWaterMark = highWaterMark
+    this.events = events
   }
 
   /** What waits to be sent, in bytes. */
@@ -43,16 +56,22 @@ export class Outbox {
     return this.protocol.pendingOutput + this.transport.writable
   }
 
+  /** What the transport has taken since it was first full, in bytes. */
+  get taken(): number {
+    return this.written - this.transport.writable
+  }
+
   /** Queues the message if nobody waits and there is room. */
-  offer(data: Data): boolean {
-    if (this.senders.size > 0 || !this.hasRoom(data)) return false
-    this.encode(data)
+  offer(item: Data | Fragment): boolean {
+    if (this.senders.size > 0 && !this.continues(item)) return false
+    if (!this.isFree(item) || !this.hasRoom(item)) return false
+    this.encode(item)
     return true
   }
 
   /** Queues the message as soon as there is room, and resumes then. Returns how to give that up. */
-  park(data: Data, resume: Resume): Effect.Effect<void> {
-    const sender: Sender = { data, resume }
+  park(item: Data | Fragment, resume: Resume): Effect.Effect<void> {
+    const sender: Sender = { item, resume }
     this.senders.add(sender)
     return Effect.sync(() => void this.senders.delete(sender))
   }
@@ -66,22 +85,21 @@ export class Outbox {
 
   readonly flush = (): void => {
     this.isScheduled = false
-    if (this.protocol.pendingOutput === 0) return
-    if (this.transport.write(this.protocol.takeOutput())) return
+    const pending = this.protocol.pendingOutput
+    if (pending === 0) return
+    this.written += pending
+    if (this.transport.write(this.protocol.takeOutput()) || this.isFull) return
     this.isFull = true
     this.protocol.holdPongs()
+    this.events.onFull()
   }
 
   /** The transport has room again: who waits goes first, in order of arrival. */
   drained(): void {
     this.isFull = false
+    this.events.onRoom()
     this.protocol.releasePongs()
-    for (const sender of this.senders) {
-      if (!this.hasRoom(sender.data)) break
-      this.senders.delete(sender)
-      this.encode(sender.data)
-      sender.resume(Exit.void)
-    }
+    this.admit()
     this.flush()
   }
 
@@ -91,22 +109,55 @@ export class Outbox {
     this.senders.clear()
   }
 
+  private admit(): void {
+    for (const sender of this.senders) {
+      // Behind a message that is being sent piece by piece waits everything but its next piece.
+      if (!this.isFree(sender.item)) continue
+      if (!this.hasRoom(sender.item)) break
+      this.senders.delete(sender)
+      this.encode(sender.item)
+      sender.resume(Exit.void)
+    }
+  }
+
+  private continues(item: Data | Fragment): boolean {
+    return this.stream !== undefined && streamOf(item) === this.stream
+  }
+
+  private isFree(item: Data | Fragment): boolean {
+    return this.stream === undefined || streamOf(item) === this.stream
+  }
+
   // A message above the mark is admitted when nothing else is held, else it could never be sent.
-  private hasRoom(data: Data): boolean {
-    const size = sizeOf(data)
+  private hasRoom(item: Data | Fragment): boolean {
+    const size = sizeOf(item)
     if (this.held === 0 || this.held + size <= this.highWaterMark) return true
     // What only waits for the end of the turn is written first: the transport may take all of it at once.
     this.flush()
     return !this.isFull || this.held + size <= this.highWaterMark
   }
 
-  private encode(data: Data): void {
-    if (typeof data === "string") this.protocol.sendText(data)
-    else if (data instanceof Uint8Array) this.protocol.sendBinary(data)
-    else this.protocol.sendMessage(data)
+  private encode(item: Data | Fragment): void {
+    if (typeof item === "string") this.protocol.sendText(item)
+    else if (item instanceof Uint8Array) this.protocol.sendBinary(item)
+    else if (item._tag === "Fragment") this.encodeFragment(item)
+    else if (item._tag === "Prepared") this.protocol.sendPrepared(item)
+    else this.protocol.sendMessage(item)
     this.schedule()
+  }
+
+  private encodeFragment({ bytes, isFinal, of }: Fragment): void {
+    this.protocol.sendFragment(of.type, bytes, isFinal)
+    of.hasBegun = true
+    of.hasEnded = isFinal
+    this.stream = isFinal ? undefined : of
+    // Not now: who calls may be in the middle of its own admission.
+    if (isFinal && this.senders.size > 0) queueMicrotask(() => this.admit())
   }
 }
 
+const streamOf = (item: Data | Fragment): OutgoingStream | undefined =>
+  typeof item === "object" && "_tag" in item && item._tag === "Fragment" ? item.of : undefined
+
 // A character is counted as one byte: the mark bounds memory, it doesn't measure it.
-const sizeOf = (data: Data): number => (typeof data === "string" ? data.length : data.byteLength)
+const sizeOf = (item: Data | Fragment): number => (typeof item === "string" ? item.length : item.byteLength)

@@ -34,7 +34,7 @@ export const accept = <R>(
     const options = Options.merge<AcceptOptions<R>>(defaults, given)
     yield* checkOrigin(exchange, options.origin ?? "same")
     const subprotocol = yield* restore(choose(exchange, options.subprotocols))
-    return yield* exchange.accept(subprotocol, options, ConnectionOptions.make(connection, given))
+    return yield* exchange.accept(subprotocol, options, ConnectionOptions.make("server", connection, given))
   })
 
 /** Reads the request first, and is the one who answers when it isn't accepted. */
@@ -74,7 +74,7 @@ const occupy = <R>(transport: Transport, options: AcceptTransportOptions<R>) =>
     const resting = yield* Effect.mapError(TransportUse.find(transport, ServerOpening), answers.serverError)
     const { decorate, server } = options
     const settings = {
-      connection: ConnectionOptions.make(options),
+      connection: ConnectionOptions.make("server", options),
       accept: { decorate, server },
       maxAttempts: options.keepAlive === false ? 1 : serverDefaults.maxAttempts
     }

@@ -15,3 +15,10 @@ declare class URL {
   readonly search: string
   readonly hash: string
 }
+declare class TextDecoder {
+  constructor(label: string, options: { readonly ignoreBOM: boolean })
+  decode(bytes: Uint8Array, options: { readonly stream: boolean }): string
+}
+declare class TextEncoder {
+  encode(text: string): Uint8Array
+}

@@ -16,13 +16,17 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ConnectionClosed } from "../ConnectionClosed.ts"
+import type { ConnectionStatus } from "../ConnectionStatus.ts"
 import type { HandshakeError } from "../HandshakeError.ts"
+import type { Incoming, MessageStream } from "../MessageStream.ts"
 import type { SendRejected } from "../SendRejected.ts"
 import type { TransportInfo } from "../Transport.ts"
-import type { Sendable, WebSocket } from "../WebSocket.ts"
+import type { ControlFrame, Sendable, WebSocket } from "../WebSocket.ts"
 import type { WebSocketError } from "../WebSocketError.ts"
 import type { Connection } from "./Connection.ts"
 import type { Data } from "./Outbox.ts"
+import { receiveStream } from "./receiveStream.ts"
+import { sendStream } from "./sendStream.ts"
 
 /** What the two sides said in the opening handshake. */
 interface Heads {
@@ -51,6 +55,14 @@ class Handle implements WebSocket {
     return this.connection.inbox.receive
   }
 
+  get receiveAll(): Effect.Effect<ReadonlyArray<Message>, WebSocketError> {
+    return this.connection.inbox.receiveAll
+  }
+
+  get receiveStream(): Effect.Effect<Incoming, WebSocketError, Scope.Scope> {
+    return receiveStream(this.connection)
+  }
+
   get messages(): Stream.Stream<Message, WebSocketError> {
     const { inbox } = this.connection
     return Stream.repeatEffectChunkOption(
@@ -63,15 +75,45 @@ class Handle implements WebSocket {
   }
 
   send(data: Sendable): Effect.Effect<void, WebSocketError | SendRejected> {
-    return this.connection.send(toData(data))
+    return this.connection.sending.send(toData(data))
+  }
+
+  sendStream<E, R>(
+    message: MessageStream<E, R>,
+    { fragmentSize = this.connection.fragmentSize }: { readonly fragmentSize?: number | undefined } = {}
+  ): Effect.Effect<void, WebSocketError | SendRejected | E, R> {
+    return sendStream(this.connection, message, fragmentSize)
+  }
+
+  sendPing(payload?: Uint8Array): Effect.Effect<void, WebSocketError | SendRejected> {
+    return this.connection.sending.sendPing(payload ?? empty)
+  }
+
+  get controlFrames(): Stream.Stream<ControlFrame> {
+    return Stream.asyncPush<ControlFrame>(
+      (emit) =>
+        Effect.acquireRelease(
+          Effect.sync(() => this.connection.listenToControl((frame) => (frame ? emit.single(frame) : emit.end()))),
+          (stop) => Effect.sync(stop)
+        ),
+      { bufferSize: controlBuffer, strategy: "sliding" }
+    )
+  }
+
+  get status(): Effect.Effect<ConnectionStatus> {
+    return Effect.sync(() => this.connection.status)
+  }
+
+  get destroy(): Effect.Effect<void> {
+    return Effect.sync(() => this.connection.destroy())
   }
 
   ping(payload?: Uint8Array): Effect.Effect<Duration.Duration, WebSocketError | SendRejected> {
-    return this.connection.ping(payload)
+    return this.connection.sending.ping(payload)
   }
 
   pong(payload?: Uint8Array): Effect.Effect<void, WebSocketError | SendRejected> {
-    return this.connection.pong(payload ?? empty)
+    return this.connection.sending.pong(payload ?? empty)
   }
 
   close(
@@ -131,41 +173,27 @@ export const scoped = <R>(
 ): Effect.Effect<WebSocket, HandshakeError, R | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) => Effect.flatMap(open(restore), own))
 
-/** Feeds the inbox to the handler. What the handler fails with and requires is for the public signature to tell. */
-export const run = <E, R>(
-  socket: WebSocket,
-  handler: (message: Message) => unknown
-): Effect.Effect<void, WebSocketError | E, R> => {
-  if (!(socket instanceof Handle)) return Effect.die(new Error("The WebSocket was not made by this library"))
-  const { connection } = socket
-  const { inbox } = connection
-  const step = (): Effect.Effect<unknown, WebSocketError | E, R> => {
-    const message = inbox.poll()
-    if (message === undefined) return inbox.ready
-    return (handler(message) as Effect.Effect<unknown, E, R> | undefined) ?? Exit.void
-  }
-  const loop = Effect.whileLoop({ while: () => true, body: step, step: ignore })
-  return Effect.catchAll(loop, (error) =>
-    connection.failure !== undefined && error === connection.failure && isClean(connection.failure)
-      ? Exit.void
-      : Exit.fail(error)
-  )
+/** The connection behind the face. */
+export const connectionOf = (socket: WebSocket): Connection => {
+  if (socket instanceof Handle) return socket.connection
+  throw new Error("The WebSocket was not made by this library")
 }
 
-const isClean = (error: WebSocketError): boolean => error._tag === "ConnectionClosed" && error.clean
+export const isClean = (error: WebSocketError): boolean => error._tag === "ConnectionClosed" && error.clean
 
 const releaseReason = (exit: Exit.Exit<unknown, unknown>): CloseReason.CloseReason => {
   if (Exit.isSuccess(exit)) return CloseReason.normal
   return Cause.isInterruptedOnly(exit.cause) ? goingAway : internalError
 }
 
-const toData = (data: Sendable): Data => {
+/** What the engine takes: no copy is made of bytes. */
+export const toData = (data: Sendable): Data => {
   if (typeof data === "string" || data instanceof Uint8Array || "_tag" in data) return data
   if (data instanceof ArrayBuffer) return new Uint8Array(data)
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 }
 
-const ignore = (): void => {}
+const controlBuffer = 64
 const empty = new Uint8Array(0)
 const goingAway: CloseReason.CloseReason = { code: 1001, reason: "" }
 const internalError: CloseReason.CloseReason = { code: 1011, reason: "" }

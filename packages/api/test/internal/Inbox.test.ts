@@ -5,15 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { Inbox, messageCost } from "../../src/internal/Inbox.ts"
+import { Inbox, type InboxEvents, messageCost } from "../../src/internal/Inbox.ts"
 import { settled } from "../support/leaks.ts"
 import { atEveryPoint, CountingScheduler, describePoints, interruptions, pauses } from "../support/schedulers.ts"
 
-const make = () =>
-  new Inbox(
-    () => {},
-    () => {}
-  )
+const make = (events: Partial<InboxEvents> = {}, maxMessageSize = 1024) =>
+  new Inbox(maxMessageSize, { onTaken: () => {}, onIdle: () => {}, onOversized: () => {}, ...events })
 
 const push = (inbox: Inbox, ...texts: ReadonlyArray<string>): void => {
   for (const text of texts) inbox.push(Message.text(text))
@@ -52,10 +49,7 @@ describe("Inbox", () => {
   it.effect("inbox counts payloads and a cost for each message, and tells of each take", () =>
     Effect.gen(function* () {
       let takes = 0
-      const inbox = new Inbox(
-        () => takes++,
-        () => {}
-      )
+      const inbox = make({ onTaken: () => takes++ })
       push(inbox, "", "abc")
       assert.strictEqual(inbox.held, 2 * messageCost + 3)
       yield* inbox.receive
@@ -191,10 +185,7 @@ describe("Inbox", () => {
   it.effect("inbox is idle until somebody reads, and when everything is taken and somebody waits for more", () =>
     Effect.gen(function* () {
       let idle = 0
-      const inbox = new Inbox(
-        () => {},
-        () => idle++
-      )
+      const inbox = make({ onIdle: () => idle++ })
       assert.isTrue(inbox.isIdle)
       push(inbox, "a")
       assert.isFalse(inbox.isIdle)

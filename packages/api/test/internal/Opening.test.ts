@@ -13,7 +13,7 @@ const make = Effect.gen(function* () {
   const pair = yield* makePair()
   const peer = new Peer(pair.client, "client")
   const deadlines = yield* Deadlines.current
-  const opening = new Opening(pair.server, HttpHead.requestDecoder(), deadlines, ConnectionOptions.make())
+  const opening = new Opening(pair.server, HttpHead.requestDecoder(), deadlines, ConnectionOptions.make("server"))
   opening.start()
   return { opening, pair, peer }
 })

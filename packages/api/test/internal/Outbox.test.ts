@@ -31,10 +31,12 @@ const message = new Uint8Array(100)
 
 const make = (highWaterMark: number, transportMark = 1) => {
   const transport = makeTransport(transportMark)
-  const outbox = new Outbox(Protocol.make({ role: "server" }), transport, highWaterMark)
   const log: Array<string> = []
+  const told: Array<string> = []
+  const events = { onFull: () => void told.push("full"), onRoom: () => void told.push("room") }
+  const outbox = new Outbox(Protocol.make({ role: "server" }), transport, highWaterMark, events)
   const resume = (name: string) => (exit: Exit.Exit<void, unknown>) => void log.push(`${name} ${exit._tag}`)
-  return { log, outbox, resume, transport }
+  return { log, outbox, resume, told, transport }
 }
 
 const closing = new SendRejected({ reason: { _tag: "Closing" } })

@@ -14,7 +14,7 @@ import { Peer } from "../support/Peer.ts"
 const make = (handle: House<never>["handle"]) =>
   Effect.map(Engine.make, (engine) => {
     const admission = new Admission(ServerOptions.make({}))
-    const settings = { connection: ConnectionOptions.make(), accept: {}, maxAttempts: 10 }
+    const settings = { connection: ConnectionOptions.make("server"), accept: {}, maxAttempts: 10 }
     const trusted = TrustedProxies.make([])
     const house = { engine, settings, trusted, admission, handle, fallback: undefined, onError: () => Effect.void }
     return { admission, serving: new Serving<never>(house, Effect.runFork) }

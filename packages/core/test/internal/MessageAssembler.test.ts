@@ -117,3 +117,60 @@ describe("5.4 a message of one frame", () => {
     assert.strictEqual(from(chunk, 0, 2100).bytes.buffer.byteLength, 2100)
   })
 })
+
+describe("5.4 the fragments of a message, handed out as they come", () => {
+  const takenFrom = (assembler: MessageAssembler): Array<string> => assembler.takePieces().map(toHex)
+
+  it("server hands out what has come since the last time, in order, and nothing twice", () => {
+    const assembler = new MessageAssembler(portable)
+    assembler.begin(Frame.Binary)
+    assert.deepStrictEqual(takenFrom(assembler), [])
+    assembler.append(hex("01 02"), 0, 2)
+    assembler.append(hex("03"), 0, 1)
+    assert.deepStrictEqual(takenFrom(assembler), ["01 02 03"])
+    assert.deepStrictEqual(takenFrom(assembler), [])
+    assembler.append(hex("04"), 0, 1)
+    assembler.append(sequence(5000), 0, 5000)
+    assembler.append(hex("05"), 0, 1)
+    assert.deepStrictEqual(takenFrom(assembler), ["04", toHex(sequence(5000)), "05"])
+    assert.strictEqual(assembler.size, 5005)
+  })
+
+  it("server goes on in the same block behind what it handed out, which stays as it is", () => {
+    const counting = new CountingByteOps(portable)
+    const assembler = new MessageAssembler(counting)
+    assembler.begin(Frame.Binary)
+    const taken = Array.from({ length: 128 }, (_, byte) => {
+      assembler.append(Uint8Array.of(byte), 0, 1)
+      return assembler.takePieces()
+    })
+    assert.deepStrictEqual([counting.allocations, counting.allocatedBytes], [1, 128])
+    assert.deepStrictEqual(
+      taken.map(([piece, ...others]) => [piece![0], piece!.length, others.length]),
+      Array.from({ length: 128 }, (_, byte) => [byte, 1, 0])
+    )
+  })
+
+  it("server counts what it handed out, and lets go of all of it", () => {
+    const assembler = new MessageAssembler(portable)
+    assembler.begin(Frame.Binary)
+    assembler.append(hex("01"), 0, 1)
+    assembler.takePieces()
+    assembler.append(hex("02"), 0, 1)
+    assert.strictEqual(assembler.size, 2)
+    assembler.discard()
+    assert.deepStrictEqual([assembler.size, takenFrom(assembler)], [0, []])
+  })
+
+  it("server counts what nobody wants, and holds nothing of it", () => {
+    const counting = new CountingByteOps(portable)
+    const assembler = new MessageAssembler(counting)
+    assembler.begin(Frame.Text)
+    assembler.skip(1000)
+    assembler.skip(0)
+    assembler.skip(1)
+    assert.deepStrictEqual([assembler.size, takenFrom(assembler), counting.allocations], [1001, [], 0])
+    assembler.begin(Frame.Text)
+    assert.strictEqual(assembler.size, 0)
+  })
+})

@@ -3,10 +3,12 @@ import { assert } from "vitest"
 import type { ByteOps } from "../../src/ByteOps.ts"
 import type { MaskingKeys } from "../../src/FrameEncoder.ts"
 import * as Protocol from "../../src/Protocol.ts"
-import type { ProtocolEvent } from "../../src/ProtocolEvent.ts"
 import { peerOf, type Role } from "../../src/Role.ts"
 import { concat, toHex } from "./Hex.ts"
+import { describeEvent, type Outcome, outcomeOf } from "./Outcome.ts"
 import { readFrames, Wire, type WireFrame } from "./Wire.ts"
+
+export { describeEvent, type Outcome, outcomeOf, Reassembly, streamedOutcomeOf } from "./Outcome.ts"
 
 export const roles: ReadonlyArray<Role> = ["client", "server"]
 
@@ -40,55 +42,8 @@ export const framesOf = (protocol: Protocol.Protocol): Array<WireFrame> => {
 export const sentBy = (protocol: Protocol.Protocol): Array<string> =>
   framesOf(protocol).map(({ fin, opcode, payload }) => `${fin ? "" : "-"}${opcode} ${toHex(payload)}`.trim())
 
-/** Takes the events in short: `Text Hello`, `Ping 68 69`, `Close 1000 bye`, `Failed UnmaskedFrame`. */
+/** Takes the events in short, as `describeEvent` tells them. */
 export const eventsOf = (protocol: Protocol.Protocol): Array<string> => protocol.takeEvents().map(describeEvent)
-
-export const describeEvent = (event: ProtocolEvent): string => {
-  switch (event._tag) {
-    case "Text":
-      return `Text ${event.text}`
-    case "Binary":
-      return `Binary ${toHex(event.bytes)}`.trim()
-    case "Pieces":
-      return `Pieces ${toHex(concat(event.pieces))}${event.ends ? " end" : ""}`
-    case "Ping":
-    case "Pong":
-      return `${event._tag} ${toHex(event.payload)}`.trim()
-    case "Close":
-      return `Close ${event.reason.code} ${event.reason.reason}`.trim()
-    case "Failed":
-      return `Failed ${event.fault._tag}`
-  }
-}
-
-/** All that can be seen of an endpoint from outside. */
-export interface Outcome {
-  readonly events: ReadonlyArray<string>
-  readonly faults: ReadonlyArray<unknown>
-  readonly output: string
-  readonly state: string
-  readonly closeSent: unknown
-  readonly closeReceived: unknown
-}
-
-/** Gives the chunks to an endpoint, each in memory of its own, and takes the outcome. */
-export const outcomeOf = (protocol: Protocol.Protocol, chunks: Iterable<Uint8Array>): Outcome => {
-  const events: Array<ProtocolEvent> = []
-  const output: Array<Uint8Array> = []
-  for (const chunk of chunks) {
-    protocol.receive(new Uint8Array(chunk))
-    output.push(...protocol.takeOutput())
-    events.push(...protocol.takeEvents())
-  }
-  return {
-    events: events.map(describeEvent),
-    faults: events.flatMap((event) => (event._tag === "Failed" ? [event.fault] : [])),
-    output: toHex(concat(output)),
-    state: protocol.state,
-    closeSent: protocol.closeSent,
-    closeReceived: protocol.closeReceived
-  }
-}
 
 /**
  * Gives a transcript to fresh endpoints whole, byte by byte and split at every offset, asserts that all end alike, and

@@ -11,7 +11,9 @@ import { memory } from "./protocol/memory.ts"
 import { properties } from "./protocol/properties.ts"
 import { samples } from "./protocol/samples.ts"
 import { sending } from "./protocol/sending.ts"
+import { sendingFragments } from "./protocol/sendingFragments.ts"
 import { stateTable } from "./protocol/states.ts"
+import { streaming } from "./protocol/streaming.ts"
 import { text } from "./protocol/text.ts"
 
 export const protocolSuite = (name: string, byteOps: ByteOps): void => {
@@ -30,6 +32,8 @@ const topics = [
   closing,
   deferring,
   sending,
+  sendingFragments,
+  streaming,
   memory,
   stateTable,
   properties
