@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { Message } from "@effect-ws/core/Message"
 import type { PlainRequest } from "@effect-ws/core/UpgradeRequest"
 import type { Address } from "@effect/platform/SocketServer"
 import * as Cause from "effect/Cause"
@@ -14,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import * as ConnectionOptions from "./ConnectionOptions.ts"
 import type { Fields } from "./Fields.ts"
 import { Admission } from "./internal/Admission.ts"
+import { attend } from "./internal/attend.ts"
 import * as Engine from "./internal/Engine.ts"
 import { Serving } from "./internal/Serving.ts"
 import type { House } from "./internal/Visit.ts"
@@ -22,8 +24,8 @@ import * as ServerOptions from "./ServerOptions.ts"
 import type { TransportInfo } from "./Transport.ts"
 import * as TrustedProxies from "./TrustedProxies.ts"
 import type { UpgradeExchange } from "./UpgradeExchange.ts"
-import type { AcceptOptions } from "./WebSocket.ts"
-import { isWebSocketError } from "./WebSocketError.ts"
+import type { AcceptOptions, WebSocket } from "./WebSocket.ts"
+import { isWebSocketError, type WebSocketError } from "./WebSocketError.ts"
 
 /**
  * What the service does.
@@ -111,6 +113,30 @@ export interface RunOptions<R = never> {
 }
 
 /**
+ * What is to be done with the connections of `serve`. `A` is what belongs to a connection.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Handlers<A = void, R = never> {
+  /**
+   * Decides about a request before it is accepted, and may fail with `WebSocket.reject`. What it succeeds with belongs to the
+   * connection, and is given to the other handlers. By default all are accepted.
+   */
+  readonly onUpgrade?: ((exchange: UpgradeExchange) => Effect.Effect<A, unknown, R>) | undefined
+  /** How connections are accepted, besides what the server was made with. */
+  readonly accept?: AcceptOptions<R> | undefined
+  /** Is run when a connection is open, before its first message is handled. */
+  readonly onOpen?: ((socket: WebSocket, data: A) => Effect.Effect<unknown, unknown, R> | void) | undefined
+  /** Handles a message; the next one waits until it is done. */
+  readonly onMessage: (message: Message, socket: WebSocket, data: A) => Effect.Effect<unknown, unknown, R> | void
+  /** Is run when a connection has ended and its messages are handled, with what has ended it. */
+  readonly onClose?:
+    | ((end: WebSocketError, socket: WebSocket, data: A) => Effect.Effect<unknown, unknown, R> | void)
+    | undefined
+}
+
+/**
  * The service: provided by the Layers of `NodeWebSocketServer`.
  *
  * @since 0.1.0
@@ -141,7 +167,7 @@ export const make = (listener: Listener, options: Options = {}): Effect.Effect<S
     }
     yield* Effect.addFinalizer(() => listener.stop)
     const counts = Effect.sync(() => admission.counts)
-    return { address: listener.address, counts, run: serve(listener, common) }
+    return { address: listener.address, counts, run: runOn(listener, common) }
   })
 
 /**
@@ -176,6 +202,29 @@ export const run = <Handled extends Effect.Effect<unknown, unknown, unknown>, R 
   Effect.flatMap(WebSocketServer, (server) => server.run(handler, options))
 
 /**
+ * Serves connections by callbacks: a fiber exists only while a message is handled, so that an idle connection costs little.
+ * For fleets of devices, feeds and the like.
+ *
+ * **Details**
+ *
+ * Each connection is accepted once `onUpgrade` has succeeded, with the options in `accept`. Its messages are handled one after
+ * the other. It ends when either side closes it, with 1011 when a handler fails, and with 1001 when `serve` is interrupted;
+ * all else is as for `run`.
+ *
+ * @example
+ * import * as WebSocketServer from "@effect-ws/api/WebSocketServer"
+ *
+ * const echo = WebSocketServer.serve({ onMessage: (message, socket) => socket.send(message) })
+ *
+ * @since 0.1.0
+ * @category operations
+ */
+export const serve = <A = void, R = never>(
+  handlers: Handlers<A, R>,
+  options?: RunOptions<R>
+): Effect.Effect<never, never, WebSocketServer | R> => run((exchange) => attend(exchange, handlers), options)
+
+/**
  * Where the server in the context listens.
  *
  * @since 0.1.0
@@ -199,7 +248,7 @@ export const counts: Effect.Effect<Counts, never, WebSocketServer> = Effect.flat
 
 type Common = Pick<House<never>, "engine" | "settings" | "trusted" | "admission">
 
-const serve =
+const runOn =
   (listener: Listener, common: Common): Service["run"] =>
   <Handled extends Effect.Effect<unknown, unknown, unknown>, R = never>(
     handler: (exchange: UpgradeExchange) => Handled,

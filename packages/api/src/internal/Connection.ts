@@ -139,12 +139,17 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
 
   /** Waits until the transport has ended and returns why. */
   readonly awaitEnd: Effect.Effect<WebSocketError> = Effect.async<WebSocketError>((resume) => {
-    const wake = (): void => resume(Exit.succeed(this.failure!))
-    if (this.isOver) return wake()
-    const waiters = (this.endWaiters ??= new Set())
-    waiters.add(wake)
-    return Effect.sync(() => waiters.delete(wake))
+    const forget = this.whenEnded(() => resume(Exit.succeed(this.failure!)))
+    return Effect.sync(forget)
   })
+
+  /** Calls back when the transport has ended, at once if it has. Returns how to give that up. */
+  whenEnded(onEnd: () => void): () => void {
+    if (this.isOver) onEnd()
+    const waiters = (this.endWaiters ??= new Set())
+    waiters.add(onEnd)
+    return () => void waiters.delete(onEnd)
+  }
 
   /** Ends the connection as a closing scope does: a closing handshake that ends within its deadline, whatever happens. */
   release(reason: CloseReason): Effect.Effect<void> {

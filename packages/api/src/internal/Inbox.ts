@@ -47,6 +47,7 @@ export class Inbox {
   private messages: Array<Message.Message> = []
   private head = 0
   private holder: Holder | undefined = undefined
+  private attendant: Holder | undefined = undefined
   private alone: Resume | undefined = undefined
   // By ticket, the oldest first.
   private readonly parked: Array<Waiter> = []
@@ -73,7 +74,13 @@ export class Inbox {
 
   /** Whether somebody waits for a whole message. */
   get isAwaited(): boolean {
-    return this.holder === undefined && (this.alone !== undefined || this.parked.length > 0)
+    if (this.holder !== undefined) return false
+    return this.alone !== undefined || this.parked.length > 0 || this.attendant?.isWaiting === true
+  }
+
+  /** Whether `poll` would find something. */
+  get hasNext(): boolean {
+    return !this.isEmpty && this.holder === undefined
   }
 
   /** Adds a message. `wake` must follow, once for all that were added in one go. */
@@ -93,6 +100,7 @@ export class Inbox {
   readonly wake = (): void => {
     if (this.holder !== undefined) return this.holder.wake()
     if (this.state === undefined) return
+    this.attendant?.wake()
     this.wakeAlone()
     if (this.parked.length > 0) this.wakeParked()
   }
@@ -121,6 +129,12 @@ export class Inbox {
     this.wasRead = true
     if (this.holder !== undefined) return nothing
     return this.hasOversized ? this.takeUpToOversized() : this.takeAll()
+  }
+
+  /** Wakes `attendant` whenever there is something, before anybody else. */
+  attend(attendant: Holder): void {
+    this.wasRead = true
+    this.attendant = attendant
   }
 
   /** Lets `holder` alone take what comes, until `release`. */

@@ -25,6 +25,7 @@ import type { PlainAnswer } from "../WebSocketServer.ts"
 import type { Admission, Place } from "./Admission.ts"
 import * as answers from "./answers.ts"
 import { Attempt } from "./Attempt.ts"
+import { Attendant } from "./Attendant.ts"
 import type { Engine } from "./Engine.ts"
 import * as Exchanges from "./Exchange.ts"
 import type { ReadFailure } from "./Opening.ts"
@@ -156,10 +157,22 @@ export class Visit<R> {
 
   private conclude(exchange: Exchanges.Exchange, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     if (exchange.state === "accepted") {
+      if (Exit.isSuccess(exit) && exit.value instanceof Attendant) return this.leaveTo(exit.value, exchange)
       this.leave()
       return Exit.isFailure(exit) && !isExpected(exit.cause, exchange) ? this.report(exchange, exit.cause) : Effect.void
     }
     return Effect.zipRight(this.answer(exchange, exit), this.goOn(exchange))
+  }
+
+  // The handler is done, and has left somebody to look after the connection.
+  private leaveTo(attendant: Attendant<unknown, R>, exchange: Exchanges.Exchange): Effect.Effect<void> {
+    return Effect.sync(() =>
+      attendant.begin({
+        fork: this.house.fork,
+        report: (cause) => (isExpected(cause, exchange) ? Effect.void : this.report(exchange, cause)),
+        onOver: () => this.leave()
+      })
+    )
   }
 
   // The handler has ended without accepting: what it failed with is the answer, or it has made a mistake.

@@ -157,11 +157,14 @@ export interface Opened extends Heads {
 /** Makes an effect interruptible again, inside a region that is not. */
 export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
+/** A connection that is nobody's resource: whoever has it sees to its end. */
+export const make = (opened: Opened): WebSocket => new Handle(opened.connection, opened)
+
 /** Makes the connection a resource of the scope: releasing is a closing handshake with a deadline. */
 export const own = (opened: Opened): Effect.Effect<WebSocket, never, Scope.Scope> =>
   Effect.as(
     Effect.addFinalizer((exit) => opened.connection.release(releaseReason(exit))),
-    new Handle(opened.connection, opened)
+    make(opened)
   )
 
 /**
@@ -181,7 +184,8 @@ export const connectionOf = (socket: WebSocket): Connection => {
 
 export const isClean = (error: WebSocketError): boolean => error._tag === "ConnectionClosed" && error.clean
 
-const releaseReason = (exit: Exit.Exit<unknown, unknown>): CloseReason.CloseReason => {
+/** What the Close frame says when a scope closes. */
+export const releaseReason = (exit: Exit.Exit<unknown, unknown>): CloseReason.CloseReason => {
   if (Exit.isSuccess(exit)) return CloseReason.normal
   return Cause.isInterruptedOnly(exit.cause) ? goingAway : internalError
 }
