@@ -5,6 +5,7 @@
  */
 import type { Role } from "@effect-ws/core/Role"
 import * as Duration from "effect/Duration"
+import * as PermessageDeflate from "./PermessageDeflate.ts"
 
 /**
  * How a connection is bounded. Users give those that they want to change.
@@ -40,6 +41,11 @@ export interface ConnectionOptions {
    * what it sends wrong is then read with U+FFFD in it.
    */
   readonly validateText: boolean
+  /**
+   * Whether and how messages are compressed, if the peer can. They are not by default; see `PermessageDeflate` for why, and
+   * for what it costs. Needs a platform that provides a codec.
+   */
+  readonly permessageDeflate: PermessageDeflate.Setting
   /**
    * How much may wait to be received before reading pauses, in bytes of payload and 128 for each message. 256 KiB: a few
    * reads of a fast socket.
@@ -112,6 +118,7 @@ const common = {
   maxStreamedSize: undefined,
   fragmentSize: undefined,
   validateText: true,
+  permessageDeflate: false,
   inboxHighWaterMark: 256 * 1024,
   sendHighWaterMark: 256 * 1024,
   whenFull: "suspend",
@@ -168,6 +175,7 @@ const validate = (options: ConnectionOptions): void => {
   if (!policies.has(options.whenFull)) {
     throw new RangeError(`The option whenFull must be one of ${[...policies].join(", ")}, and is ${options.whenFull}`)
   }
+  PermessageDeflate.alternatives(options.permessageDeflate)
   for (const key of durations) checkDuration(key, options[key], false)
   for (const key of optionalDurations) checkDuration(key, options[key], true)
 }

@@ -62,6 +62,14 @@ export const Pong = 0xa
 export type Opcode = typeof Continuation | typeof Text | typeof Binary | typeof Close | typeof Ping | typeof Pong
 
 /**
+ * RSV1 in the place it has beside an opcode: the message that begins here is compressed (RFC 7692 7.2).
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const Compressed = 0x40
+
+/**
  * The largest payload of a control frame, in bytes (5.5).
  *
  * @since 0.1.0

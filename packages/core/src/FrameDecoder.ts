@@ -57,6 +57,8 @@ export class FrameDecoder {
   fin = false
   /** The opcode of the frame, never a reserved one. */
   opcode = 0
+  /** Whether the frame begins a compressed message (RFC 7692 7.2.2). */
+  compressed = false
   /** The length of the whole payload in bytes, as the header announces it. */
   payloadLength = 0
   /** Whether this piece begins its frame: the header has just been read. */
@@ -71,6 +73,7 @@ export class FrameDecoder {
   fault: ProtocolFault.ProtocolFault | ProtocolFault.MessageTooBig | undefined = undefined
 
   private readonly expectsMask: boolean
+  private readonly allowsCompressed: boolean
   private readonly byteOps: ByteOps
   private chunk: Uint8Array = empty
   private offset = 0
@@ -82,8 +85,12 @@ export class FrameDecoder {
   private readonly header = new Uint8Array(Frame.maxHeaderSize)
   private carried = 0
 
-  /** Makes a decoder for an endpoint in this role: a server decodes masked frames, a client unmasked ones. */
-  constructor(role: Role, byteOps: ByteOps) {
+  /**
+   * Makes a decoder for an endpoint in this role: a server decodes masked frames, a client unmasked ones. Compressed messages
+   * are only allowed where permessage-deflate was agreed on.
+   */
+  constructor(role: Role, byteOps: ByteOps, allowsCompressed = false) {
+    this.allowsCompressed = allowsCompressed
     this.expectsMask = peerOf(role) === "client"
     this.byteOps = byteOps
   }
@@ -148,11 +155,19 @@ export class FrameDecoder {
     const opcode = first & 0x0f
     const fin = first >= 0x80
     if (Frame.isReserved(opcode)) return this.refuse(ProtocolFault.reservedOpcode(opcode))
-    if ((first & 0x70) !== 0) return this.refuse(ProtocolFault.reservedBits((first & 0x70) >> 4))
+    if ((first & 0x70) !== 0 && !this.allowsBits(first, opcode)) {
+      return this.refuse(ProtocolFault.reservedBits((first & 0x70) >> 4))
+    }
+    this.compressed = (first & Frame.Compressed) !== 0
     if (second >= 0x80 !== this.expectsMask) {
       return this.refuse(this.expectsMask ? ProtocolFault.unmaskedFrame() : ProtocolFault.maskedFrame())
     }
     return Frame.isControl(opcode) ? this.checkControl(opcode, fin, second & 0x7f) : this.checkData(opcode, fin)
+  }
+
+  // RFC 7692 6, 7.2.2: RSV1 is for the first frame of a message alone.
+  private allowsBits(first: number, opcode: number): boolean {
+    return this.allowsCompressed && (first & 0x70) === Frame.Compressed && opcode !== 0 && !Frame.isControl(opcode)
   }
 
   private checkControl(opcode: number, fin: boolean, length: number): boolean {

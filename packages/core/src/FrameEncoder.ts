@@ -48,9 +48,9 @@ export class FrameEncoder {
   }
 
   /**
-   * Encodes a frame with a copy of `payload`.
+   * Encodes a frame with a copy of `payload`. The opcode may have `Frame.Compressed` beside it.
    */
-  encode(fin: boolean, opcode: Frame.Opcode, payload: Uint8Array): void {
+  encode(fin: boolean, opcode: number, payload: Uint8Array): void {
     const headerSize = Frame.headerSize(payload.length, this.masked)
     const size = headerSize + payload.length
     const target = this.begin(size)
@@ -63,7 +63,7 @@ export class FrameEncoder {
    * Encodes a frame with a payload in pieces that never change again, `length` bytes in all. When the endpoint doesn't
    * mask, a large payload is passed on without a copy.
    */
-  encodeImmutable(fin: boolean, opcode: Frame.Opcode, payload: ReadonlyArray<Uint8Array>, length: number): void {
+  encodeImmutable(fin: boolean, opcode: number, payload: ReadonlyArray<Uint8Array>, length: number): void {
     if (!this.masked && length > Slab.largest) return this.passOn(fin, opcode, payload, length)
     if (payload.length === 1) return this.encode(fin, opcode, payload[0]!)
     const headerSize = Frame.headerSize(length, this.masked)
@@ -127,7 +127,7 @@ export class FrameEncoder {
     this.commit(headerSize + length)
   }
 
-  private passOn(fin: boolean, opcode: Frame.Opcode, payload: ReadonlyArray<Uint8Array>, length: number): void {
+  private passOn(fin: boolean, opcode: number, payload: ReadonlyArray<Uint8Array>, length: number): void {
     const headerSize = Frame.headerSize(length, false)
     writeHeader(this.reserve(headerSize), this.slab.offset, fin, opcode, length, false, 0)
     this.commit(headerSize)
@@ -155,7 +155,7 @@ export class FrameEncoder {
   }
 
   // The payload is in its place already: the header goes before it, and the mask over it.
-  private finishFrame(target: Uint8Array, at: number, fin: boolean, opcode: Frame.Opcode, length: number): void {
+  private finishFrame(target: Uint8Array, at: number, fin: boolean, opcode: number, length: number): void {
     const keys = this.maskingKeys
     const key = keys === undefined ? 0 : keys()
     const start = writeHeader(target, at, fin, opcode, length, keys !== undefined, key)
@@ -212,7 +212,7 @@ const writeHeader = (
   target: Uint8Array,
   at: number,
   fin: boolean,
-  opcode: Frame.Opcode,
+  opcode: number,
   length: number,
   masked: boolean,
   key: number

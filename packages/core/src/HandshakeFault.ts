@@ -129,6 +129,8 @@ export interface ResponseFaults {
   readonly MultipleSubprotocols: NoDetail
   /** The server chose an extension, its name cut at 64 characters, that was not offered. */
   readonly UnrequestedExtension: { readonly extension: string }
+  /** The parameters that the server chose for an extension, its name cut at 64 characters, don't fit any offer. */
+  readonly ExtensionMismatch: { readonly extension: string }
 }
 
 /**
@@ -300,6 +302,10 @@ const rules: Rules = {
   UnrequestedSubprotocol: () => ["RFC 6455 4.1", "the server chose a subprotocol that was not offered"],
   MultipleSubprotocols: () => ["RFC 6455 4.1", "the server chose more than one subprotocol"],
   UnrequestedExtension: () => ["RFC 6455 4.1", "the server chose an extension that was not offered"],
+  ExtensionMismatch: ({ extension }) => [
+    "RFC 6455 9.1",
+    `the server chose parameters for ${quoted(extension)} that don't fit an offer`
+  ],
   InvalidFieldName: ({ field }) => ["RFC 9110 5.1", `the field name ${quoted(field)} is not a token`],
   InvalidFieldValue: ({ field }) => [
     "RFC 9110 5.5",

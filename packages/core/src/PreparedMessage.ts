@@ -24,6 +24,8 @@ export interface PreparedMessage {
   readonly frame: ReadonlyArray<Uint8Array>
   /** The length of the payload in bytes. */
   readonly byteLength: number
+  /** The compressed payload, by the bits of its window, for those that were needed so far. */
+  readonly compressed: Map<number, Uint8Array>
 }
 
 /**
@@ -42,6 +44,25 @@ export const make = (data: string | Uint8Array | Message.Message): PreparedMessa
     _tag: "Prepared",
     message,
     frame: FrameEncoder.encodeUnmasked(opcode, pieces, byteLength, portable),
-    byteLength
+    byteLength,
+    compressed: new Map()
   }
+}
+
+/**
+ * Returns the compressed payload for a window, which `compress` makes once.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const compressedFor = (
+  { compressed }: PreparedMessage,
+  windowBits: number,
+  compress: () => Uint8Array
+): Uint8Array => {
+  const existing = compressed.get(windowBits)
+  if (existing !== undefined) return existing
+  const made = compress().slice()
+  compressed.set(windowBits, made)
+  return made
 }

@@ -12,11 +12,16 @@
  */
 import { type ByteOps, portable } from "./ByteOps.ts"
 import * as CloseReason from "./CloseReason.ts"
+import type { DeflateCodec } from "./DeflateCodec.ts"
 import * as Frame from "./Frame.ts"
 import * as FrameDecoder from "./FrameDecoder.ts"
 import { FrameEncoder, type MaskingKeys } from "./FrameEncoder.ts"
+import { MessageDeflater } from "./internal/MessageDeflater.ts"
+import { MessageInflater } from "./internal/MessageInflater.ts"
 import { MessageReceiver } from "./internal/MessageReceiver.ts"
-import * as Message from "./Message.ts"
+import { MessageSender } from "./internal/MessageSender.ts"
+import type * as Message from "./Message.ts"
+import type * as PermessageDeflate from "./PermessageDeflate.ts"
 import type { PreparedMessage } from "./PreparedMessage.ts"
 import type { MessageStart, ProtocolEvent } from "./ProtocolEvent.ts"
 import type * as ProtocolFault from "./ProtocolFault.ts"
@@ -52,11 +57,28 @@ export interface Options {
   readonly fragmentSize?: number | undefined
   /** Whether the text of the peer is checked to be UTF-8 (8.1). It is unless this is `false`, for a peer that is trusted. */
   readonly validateText?: boolean | undefined
+  /** What permessage-deflate was agreed on, and what does it; none by default. */
+  readonly deflate?: Deflate | undefined
   /**
    * Whether the Close frame that answers the peer, or tells it of a fault, waits for `answerClose`, so that the replies to
    * messages in front of it can go first (5.5.1). By default it is in the output at once.
    */
   readonly deferClose?: boolean | undefined
+}
+
+/**
+ * How messages are compressed (RFC 7692).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Deflate {
+  /** What compresses and decompresses. */
+  readonly codec: DeflateCodec
+  /** What both sides have agreed on. */
+  readonly parameters: PermessageDeflate.Parameters
+  /** From which size on a message is compressed, in bytes of payload. */
+  readonly threshold: number
 }
 
 /**
@@ -95,30 +117,35 @@ export class Protocol {
   closeReceived: CloseReason.CloseReason | undefined = undefined
 
   private readonly byteOps: ByteOps
-  private readonly fragmentSize: number
   private readonly deferClose: boolean
   private readonly decoder: FrameDecoder.FrameDecoder
   private readonly encoder: FrameEncoder
   private readonly receiver: MessageReceiver
+  private readonly sender: MessageSender
+  private readonly inflater: MessageInflater | undefined
+  private readonly deflater: MessageDeflater | undefined
   private events: Array<ProtocolEvent> = []
   private control: Array<number> | undefined = undefined
   private pongsHeld = false
   private heldPong: Uint8Array | undefined = undefined
   private answer: CloseReason.CloseReason = CloseReason.none
-  private isSendingFragments = false
 
   /** Makes the protocol of an open connection; see `make`. */
   constructor(options: Options) {
     validate(options)
     this.role = options.role
     this.byteOps = options.byteOps ?? portable
-    this.fragmentSize = options.fragmentSize ?? Infinity
     this.deferClose = options.deferClose ?? false
-    this.decoder = new FrameDecoder.FrameDecoder(this.role, this.byteOps)
+    this.inflater = inflaterOf(this.byteOps, options)
+    this.deflater = deflaterOf(options)
+    this.decoder = new FrameDecoder.FrameDecoder(this.role, this.byteOps, options.deflate !== undefined)
     this.encoder = new FrameEncoder(this.byteOps, options.maskingKeys)
     const { maxMessageSize = defaultMaxMessageSize, validateText = true } = options
     const { maxStreamedSize = maxMessageSize } = options
-    this.receiver = new MessageReceiver(this.byteOps, { maxMessageSize, maxStreamedSize, validateText })
+    const limits = { maxMessageSize, maxStreamedSize, validateText }
+    this.receiver = new MessageReceiver(this.byteOps, limits, this.inflater)
+    const { fragmentSize = Infinity } = options
+    this.sender = new MessageSender(this.encoder, this.byteOps, this.role === "client", fragmentSize, this.deflater)
   }
 
   /**
@@ -211,31 +238,27 @@ export class Protocol {
 
   /** Whether a message may be sent: not between the fragments of another one. */
   get sendsMessages(): boolean {
-    return this.sends && !this.isSendingFragments
+    return this.sends && !this.sender.isInMessage
   }
 
   /** Sends a text. Lone surrogates become U+FFFD. Returns whether the state allowed it. */
   sendText(text: string): boolean {
     if (!this.sendsMessages) return false
-    if (text.length * 3 > this.fragmentSize) return this.sendMessage(Message.text(text))
-    this.encoder.encodeText(text)
+    this.sender.sendText(text)
     return true
   }
 
   /** Sends bytes as a binary message. They are copied. Returns whether the state allowed it. */
   sendBinary(bytes: Uint8Array): boolean {
     if (!this.sendsMessages) return false
-    if (bytes.length > this.fragmentSize) this.encodeFragments(Frame.Binary, bytes, true)
-    else this.encoder.encode(true, Frame.Binary, bytes)
+    this.sender.sendBinary(bytes)
     return true
   }
 
   /** Sends a message, without a copy where it is large and needs no mask. Returns whether the state allowed it. */
   sendMessage(message: Message.Message): boolean {
     if (!this.sendsMessages) return false
-    const opcode = opcodeOf(message._tag)
-    if (message.byteLength > this.fragmentSize) this.encodeFragments(opcode, message.bytes, true)
-    else this.encoder.encodeImmutable(true, opcode, message.pieces, message.byteLength)
+    this.sender.sendMessage(message)
     return true
   }
 
@@ -243,10 +266,9 @@ export class Protocol {
    * Sends a message that was encoded before: without a copy by a server, which doesn't mask. Returns whether the state
    * allowed it.
    */
-  sendPrepared({ frame, message }: PreparedMessage): boolean {
-    if (this.role === "client" || message.byteLength > this.fragmentSize) return this.sendMessage(message)
+  sendPrepared(message: PreparedMessage): boolean {
     if (!this.sendsMessages) return false
-    this.encoder.passEncoded(frame)
+    this.sender.sendPrepared(message)
     return true
   }
 
@@ -257,8 +279,7 @@ export class Protocol {
    */
   sendFragment(type: Message.Message["_tag"], payload: Uint8Array, final: boolean): boolean {
     if (!this.sends) return false
-    this.encodeFragments(this.isSendingFragments ? Frame.Continuation : opcodeOf(type), payload, final)
-    this.isSendingFragments = !final
+    this.sender.sendFragment(type, payload, final)
     return true
   }
 
@@ -385,16 +406,6 @@ export class Protocol {
   }
 
   // An empty payload is one frame as well.
-  private encodeFragments(opcode: Frame.Opcode, payload: Uint8Array, final: boolean): void {
-    let at = 0
-    do {
-      const end = Math.min(at + this.fragmentSize, payload.length)
-      const fin = final && end === payload.length
-      this.encoder.encode(fin, at === 0 ? opcode : Frame.Continuation, payload.subarray(at, end))
-      at = end
-    } while (at < payload.length)
-  }
-
   private owe(answer: CloseReason.CloseReason): void {
     this.answer = answer
     if (!this.deferClose) this.answerClose()
@@ -410,18 +421,36 @@ export class Protocol {
   private release(): void {
     this.decoder.stop()
     this.receiver.discard()
+    this.inflater?.release()
     this.control = undefined
   }
 
   private move(transition: ProtocolState.Transition): void {
     this.state = ProtocolState.next(this.state, transition) ?? this.state
+    if (!this.sends) this.deflater?.release()
   }
 }
 
 const noEvents: ReadonlyArray<ProtocolEvent> = []
 
-const opcodeOf = (type: Message.Message["_tag"]): typeof Frame.Text | typeof Frame.Binary =>
-  type === "Text" ? Frame.Text : Frame.Binary
+// Each side compresses with its own window and remembers as was agreed (RFC 7692 7.1).
+const inflaterOf = (byteOps: ByteOps, { deflate, role }: Options): MessageInflater | undefined => {
+  if (deflate === undefined) return undefined
+  const { codec, parameters } = deflate
+  return role === "server"
+    ? new MessageInflater(byteOps, codec, parameters.clientMaxWindowBits, !parameters.clientNoContextTakeover)
+    : new MessageInflater(byteOps, codec, parameters.serverMaxWindowBits, !parameters.serverNoContextTakeover)
+}
+
+const deflaterOf = ({ deflate, role }: Options): MessageDeflater | undefined => {
+  if (deflate === undefined) return undefined
+  const { codec, parameters, threshold } = deflate
+  const isServer = role === "server"
+  const windowBits = isServer ? parameters.serverMaxWindowBits : parameters.clientMaxWindowBits
+  const forgets = isServer ? parameters.serverNoContextTakeover : parameters.clientNoContextTakeover
+  // A window of 8 bits is too small for what compresses: messages go without, which is always allowed (RFC 7692 6).
+  return windowBits === 8 ? undefined : new MessageDeflater(codec, windowBits, !forgets, threshold)
+}
 
 const validate = (options: Options): void => {
   if ((options.role === "client") !== (options.maskingKeys !== undefined)) {

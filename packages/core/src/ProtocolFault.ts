@@ -26,6 +26,7 @@ export type ProtocolFault =
   | ExpectedContinuation
   | UnexpectedContinuation
   | InvalidUtf8
+  | InvalidCompressedData
   | ClosePayloadTooShort
   | InvalidCloseCode
   | InvalidCloseReason
@@ -167,6 +168,14 @@ export interface UnexpectedContinuation extends Described<"UnexpectedContinuatio
 export interface InvalidUtf8 extends Described<"InvalidUtf8", typeof CloseCode.InvalidPayload> {}
 
 /**
+ * RFC 7692 7.2.2: what permessage-deflate has compressed is DEFLATE.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface InvalidCompressedData extends Described<"InvalidCompressedData", typeof CloseCode.InvalidPayload> {}
+
+/**
  * 5.5.1: the payload of a Close frame is empty or begins with a code of two bytes.
  *
  * @since 0.1.0
@@ -306,6 +315,19 @@ export const unexpectedContinuation = (): UnexpectedContinuation =>
  */
 export const invalidUtf8 = (): InvalidUtf8 =>
   described("InvalidUtf8", CloseCode.InvalidPayload, "8.1", "A text message is not UTF-8")
+
+/**
+ * Makes an `InvalidCompressedData`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const invalidCompressedData = (): InvalidCompressedData => ({
+  _tag: "InvalidCompressedData",
+  closeCode: CloseCode.InvalidPayload,
+  section: "7.2.2",
+  message: "A compressed message can't be decompressed (RFC 7692 7.2.2)"
+})
 
 /**
  * Makes a `ClosePayloadTooShort`.

@@ -4,7 +4,6 @@
  *
  * @since 0.1.0
  */
-import { ByteOps } from "@effect-ws/api/ByteOps"
 import type { HandshakeError } from "@effect-ws/api/HandshakeError"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as Effect from "effect/Effect"
@@ -12,7 +11,7 @@ import type * as Scope from "effect/Scope"
 import type * as Http from "node:http"
 import type { Duplex } from "node:stream"
 import * as upgradeEvent from "./internal/upgradeEvent.ts"
-import { nodeByteOps } from "./NodeByteOps.ts"
+import * as nodeEngine from "./internal/nodeEngine.ts"
 
 /**
  * Says whether a request asks for an upgrade to WebSocket: HTTP/1.1, `GET`, and the tokens in `Connection` and `Upgrade`.
@@ -61,6 +60,6 @@ export const accept = <R = never>(
 ): Effect.Effect<WebSocket.WebSocket, HandshakeError, R | Scope.Scope> => {
   const { leftover, request: read, transport } = upgradeEvent.toIncoming(request, socket, head)
   return WebSocket.acceptTransport(transport, { ...options, request: read!, leftover, keepAlive: false }).pipe(
-    Effect.provideService(ByteOps, nodeByteOps)
+    nodeEngine.provide
   )
 }

@@ -3,13 +3,11 @@
  *
  * @since 0.1.0
  */
-import { ByteOps } from "@effect-ws/api/ByteOps"
 import type { ConnectOptions } from "@effect-ws/api/WebSocket"
 import * as WebSocketClient from "@effect-ws/api/WebSocketClient"
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as nodeConnector from "./internal/nodeConnector.ts"
-import { nodeByteOps } from "./NodeByteOps.ts"
+import * as nodeEngine from "./internal/nodeEngine.ts"
 
 /**
  * Says how to connect, and what every connection has in common; `connect` may say otherwise for each.
@@ -27,7 +25,7 @@ export interface Options extends nodeConnector.NodeConnectorOptions, ConnectOpti
  */
 export const make = (options: Options = {}): WebSocketClient.Service => {
   const client = WebSocketClient.make(nodeConnector.make(options), options)
-  return { connect: (url, more) => Effect.provideService(client.connect(url, more), ByteOps, nodeByteOps) }
+  return { connect: (url, more) => nodeEngine.provide(client.connect(url, more)) }
 }
 
 /**

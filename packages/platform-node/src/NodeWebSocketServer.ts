@@ -6,7 +6,6 @@
  *
  * @since 0.1.0
  */
-import { ByteOps } from "@effect-ws/api/ByteOps"
 import type { Listener } from "@effect-ws/api/Listener"
 import type { ServerError } from "@effect-ws/api/ServerError"
 import * as WebSocketServer from "@effect-ws/api/WebSocketServer"
@@ -19,7 +18,7 @@ import type * as Http from "node:http"
 import type * as Https from "node:https"
 import * as attachedListener from "./internal/attachedListener.ts"
 import * as nodeListener from "./internal/nodeListener.ts"
-import { nodeByteOps } from "./NodeByteOps.ts"
+import * as nodeEngine from "./internal/nodeEngine.ts"
 
 /**
  * Says where to listen, and how the connections are bounded by default; `accept` may say otherwise for each.
@@ -95,4 +94,4 @@ export const layerAttached = (
   )
 
 const fromListener = (listener: Listener, options: WebSocketServer.Options | undefined) =>
-  WebSocketServer.make(listener, options).pipe(Effect.provideService(ByteOps, nodeByteOps))
+  WebSocketServer.make(listener, options).pipe(nodeEngine.provide)

@@ -1,6 +1,7 @@
 // Generated from the modules of this folder by `npm run codegen`. Do not edit.
 
 export * as NodeByteOps from "./NodeByteOps.ts"
+export * as NodeDeflate from "./NodeDeflate.ts"
 export * as NodeTransport from "./NodeTransport.ts"
 export * as NodeUpgrade from "./NodeUpgrade.ts"
 export * as NodeWebSocketClient from "./NodeWebSocketClient.ts"

@@ -59,7 +59,13 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   private discardedCount = 0
   private discardedBytes = 0
 
-  constructor(transport: Transport, role: Role, engine: Engine, options: ConnectionOptions) {
+  constructor(
+    transport: Transport,
+    role: Role,
+    engine: Engine,
+    options: ConnectionOptions,
+    deflate?: Protocol.Deflate
+  ) {
     this.role = role
     this.transport = transport
     this.options = options
@@ -71,6 +77,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
       maxStreamedSize: options.maxStreamedSize,
       fragmentSize: options.fragmentSize,
       validateText: options.validateText,
+      deflate,
       deferClose: true
     })
     this.inbox = new Inbox(options.maxMessageSize, this)

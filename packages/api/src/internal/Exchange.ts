@@ -2,7 +2,9 @@
  * A request for a WebSocket that passed every check, and how it becomes a connection.
  */
 import type { HandshakeFault } from "@effect-ws/core/HandshakeFault"
+import type { Extension } from "@effect-ws/core/Extension"
 import type * as HttpHead from "@effect-ws/core/HttpHead"
+import type { Deflate } from "@effect-ws/core/Protocol"
 import * as UpgradeRequest from "@effect-ws/core/UpgradeRequest"
 import * as UpgradeResponse from "@effect-ws/core/UpgradeResponse"
 import * as Effect from "effect/Effect"
@@ -17,6 +19,7 @@ import type { UpgradeExchange } from "../UpgradeExchange.ts"
 import type { AcceptOptions } from "../WebSocket.ts"
 import * as answers from "./answers.ts"
 import { Attempt } from "./Attempt.ts"
+import * as Compression from "./compression.ts"
 import { Connection } from "./Connection.ts"
 import type { Opened } from "./handle.ts"
 import { fromDecorated } from "./refusals.ts"
@@ -50,12 +53,14 @@ export class Exchange extends Attempt<UpgradeRequest.UpgradeRequest> implements 
     return Effect.suspend(() => {
       const obstacle = this.obstacle()
       if (obstacle !== undefined) return obstacle
-      const response = this.respond(subprotocol, accepting)
+      const { engine } = this.opening
+      const chosen = Compression.choose(this.request.extensions, options.permessageDeflate, engine.deflate)
+      const response = this.respond(subprotocol, chosen.extensions, accepting)
       if (response._tag === "Refusal") return Exit.fail(answers.rejected(response))
       if (response._tag !== "UpgradeResponse") return Exit.fail(answers.serverError(response))
       const head = UpgradeResponse.encode(response, { continues: UpgradeRequest.expectsContinue(this.request) })
       if (!(head instanceof Uint8Array)) return Exit.fail(answers.serverError(head))
-      return Exit.succeed({ connection: this.become(head, options), request: this.request, response })
+      return Exit.succeed({ connection: this.become(head, options, chosen.deflate), request: this.request, response })
     })
   }
 
@@ -78,9 +83,13 @@ export class Exchange extends Attempt<UpgradeRequest.UpgradeRequest> implements 
     return Exit.die(new Error(`The exchange was ${this.state} already: accept it once`))
   }
 
-  private respond(subprotocol: string | undefined, { decorate, headers, server }: Answering) {
+  private respond(
+    subprotocol: string | undefined,
+    extensions: ReadonlyArray<Extension>,
+    { decorate, headers, server }: Answering
+  ) {
     const fields = Fields.toHeaders(headers)
-    const accepted = UpgradeResponse.accept(this.request, { subprotocol, fields, server: false })
+    const accepted = UpgradeResponse.accept(this.request, { subprotocol, extensions, fields, server: false })
     if (accepted._tag !== "UpgradeResponse") return accepted
     const plain: OutgoingResponse = { status: 101, headers: accepted.fields, body: nothing }
     const decorated = decorate === undefined ? plain : decorate(plain, this.request)
@@ -88,10 +97,10 @@ export class Exchange extends Attempt<UpgradeRequest.UpgradeRequest> implements 
     return UpgradeResponse.decorate(accepted, decorated.headers, { server })
   }
 
-  private become(head: Uint8Array, options: ConnectionOptions): Connection {
+  private become(head: Uint8Array, options: ConnectionOptions, deflate: Deflate | undefined): Connection {
     this.state = "accepted"
     const { engine, opening } = this.opening
-    const connection = new Connection(opening.transport, "server", engine, options)
+    const connection = new Connection(opening.transport, "server", engine, options, deflate)
     this.connection = connection
     const leftover = opening.takeOver()
     opening.transport.write([head])

@@ -4,6 +4,7 @@
 import * as AcceptKey from "@effect-ws/core/AcceptKey"
 import type { HandshakeFault } from "@effect-ws/core/HandshakeFault"
 import * as HttpBody from "@effect-ws/core/HttpBody"
+import type { Deflate } from "@effect-ws/core/Protocol"
 import * as UpgradeRequest from "@effect-ws/core/UpgradeRequest"
 import * as UpgradeResponse from "@effect-ws/core/UpgradeResponse"
 import * as Effect from "effect/Effect"
@@ -16,6 +17,7 @@ import { HandshakeError, type HandshakeReason, type NotReusable } from "../Hands
 import type { Transport } from "../Transport.ts"
 import type { WebSocket } from "../WebSocket.ts"
 import { type Answer, AnswerReader } from "./AnswerReader.ts"
+import * as Compression from "./compression.ts"
 import { Connection } from "./Connection.ts"
 import * as Engine from "./Engine.ts"
 import * as Handle from "./handle.ts"
@@ -95,7 +97,9 @@ class ClientOpening implements TransportUse.User {
   attempt(restore: Handle.Restore, ask: Ask): Effect.Effect<Handle.Opened, HandshakeError> {
     return Effect.suspend(() => {
       if (this.obstacle !== undefined) return this.give(this.obstacle)
-      const asked = encodeRequest({ ...ask, key: AcceptKey.fromNonce(this.engine.entropy.bytes(16)) }, ask.decorate)
+      const extensions = Compression.offer(this.options.permessageDeflate, this.engine.deflate)
+      const key = AcceptKey.fromNonce(this.engine.entropy.bytes(16))
+      const asked = encodeRequest({ ...ask, key, extensions }, ask.decorate)
       if (!("bytes" in asked)) return this.give(asked)
       this.opening.start()
       this.opening.transport.write([asked.bytes])
@@ -129,7 +133,7 @@ class ClientOpening implements TransportUse.User {
     request: UpgradeRequest.UpgradeRequest
   ): Exit.Exit<Handle.Opened, HandshakeError> {
     const response = UpgradeResponse.validate(head, request)
-    if (response._tag === "UpgradeResponse") return Exit.succeed({ connection: this.takeOver(), request, response })
+    if (response._tag === "UpgradeResponse") return this.accepted(request, response)
     if (body === undefined) return this.give(response as HandshakeFault)
     // Bytes behind the answer to our only request belong to nothing that we asked for.
     this.isResting = body.isComplete && HttpBody.keepsAlive(head) && !this.opening.hasLeftover
@@ -139,12 +143,21 @@ class ClientOpening implements TransportUse.User {
     return Exit.fail(new HandshakeError({ role: "client", reason, answer: undefined, reusable: this.isResting }))
   }
 
+  private accepted(
+    request: UpgradeRequest.UpgradeRequest,
+    response: UpgradeResponse.UpgradeResponse
+  ): Exit.Exit<Handle.Opened, HandshakeError> {
+    const deflate = Compression.agree(response.extensions, this.options.permessageDeflate, this.engine.deflate)
+    if (deflate !== undefined && "_tag" in deflate) return this.give(deflate)
+    return Exit.succeed({ connection: this.takeOver(deflate), request, response })
+  }
+
   private give(reason: HandshakeReason): Exit.Exit<never, HandshakeError> {
     return Exit.fail(failure(reason))
   }
 
-  private takeOver(): Connection {
-    const connection = new Connection(this.opening.transport, "client", this.engine, this.options)
+  private takeOver(deflate: Deflate | undefined): Connection {
+    const connection = new Connection(this.opening.transport, "client", this.engine, this.options, deflate)
     connection.start(this.opening.takeOver())
     return connection
   }

@@ -8,8 +8,10 @@ import type { FrameDecoder } from "../FrameDecoder.ts"
 import type { Message } from "../Message.ts"
 import type { MessageStart, PiecesReceived } from "../ProtocolEvent.ts"
 import * as ProtocolFault from "../ProtocolFault.ts"
+import type { Inflated } from "../DeflateCodec.ts"
 import * as Utf8 from "../Utf8.ts"
 import { MessageAssembler } from "./MessageAssembler.ts"
+import type { MessageInflater } from "./MessageInflater.ts"
 
 type DataOpcode = typeof Frame.Text | typeof Frame.Binary
 
@@ -34,10 +36,14 @@ export class MessageReceiver {
   private readonly validatesText: boolean
   private readonly assembler: MessageAssembler
   private readonly utf8: Utf8.Utf8Validator
+  private readonly inflater: MessageInflater | undefined
   private reception: Reception = "none"
+  private isCompressed = false
   private announced = 0
 
-  constructor(byteOps: ByteOps, { maxMessageSize, maxStreamedSize, validateText }: Limits) {
+  constructor(byteOps: ByteOps, limits: Limits, inflater: MessageInflater | undefined) {
+    const { maxMessageSize, maxStreamedSize, validateText } = limits
+    this.inflater = inflater
     this.byteOps = byteOps
     this.maxMessageSize = maxMessageSize
     this.maxStreamedSize = maxStreamedSize
@@ -62,11 +68,11 @@ export class MessageReceiver {
       if (!this.announce(decoder)) return undefined
       if (decoder.opcode !== Frame.Continuation) {
         const opcode = decoder.opcode as DataOpcode
-        if (decoder.ends && decoder.fin) return this.receiveWhole(opcode, decoder, chunk)
-        this.begin(opcode)
+        if (decoder.ends && decoder.fin && !decoder.compressed) return this.receiveWhole(opcode, decoder, chunk)
+        this.begin(opcode, decoder.compressed)
       }
     }
-    return this.receivePiece(decoder, chunk)
+    return this.isCompressed ? this.receiveCompressed(decoder, chunk) : this.receivePiece(decoder, chunk)
   }
 
   /** From here on the message in progress is handed out piece by piece. Returns how it begins. */
@@ -98,13 +104,14 @@ export class MessageReceiver {
   /** Lets go of the message in progress. */
   discard(): void {
     this.assembler.discard()
+    this.inflater?.discard()
     this.reception = "none"
     this.isOversized = false
   }
 
   // 7.4.1, 10.4: a size that is announced over the limit is refused before anything of it is kept.
   private announce(decoder: FrameDecoder): boolean {
-    const before = decoder.opcode === Frame.Continuation ? this.assembler.size : 0
+    const before = decoder.opcode === Frame.Continuation ? this.received : 0
     this.announced = before + decoder.payloadLength
     if (this.announced <= this.maxMessageSize) return true
     if (this.announced > this.maxStreamedSize) {
@@ -115,7 +122,14 @@ export class MessageReceiver {
     return true
   }
 
-  private begin(opcode: DataOpcode): void {
+  // On the wire: what is compressed is larger later.
+  private get received(): number {
+    return this.isCompressed ? this.inflater!.size : this.assembler.size
+  }
+
+  private begin(opcode: DataOpcode, isCompressed: boolean): void {
+    this.isCompressed = isCompressed
+    if (isCompressed) this.inflater!.begin()
     this.assembler.begin(opcode)
     this.utf8.reset()
     this.reception = "whole"
@@ -130,17 +144,49 @@ export class MessageReceiver {
 
   private receivePiece(decoder: FrameDecoder, chunk: Uint8Array): Message | PiecesReceived | undefined {
     const { end, ends, fin, start } = decoder
-    const isText = this.validatesText && this.assembler.opcode === Frame.Text
+    if (!this.take(chunk, start, end)) return this.refuseText()
+    return ends && fin ? this.finish() : undefined
+  }
+
+  private receiveCompressed(decoder: FrameDecoder, chunk: Uint8Array): Message | PiecesReceived | undefined {
+    const { end, ends, fin, start } = decoder
+    const isLast = ends && fin
+    const limit = this.limit - this.assembler.size
+    const inflated = isLast
+      ? this.inflater!.finish(chunk, start, end, limit)
+      : this.inflater!.push(chunk, start, end, limit)
+    if (typeof inflated === "string") return this.refuseInflated(inflated)
+    for (const piece of inflated) if (!this.take(piece, 0, piece.length)) return this.refuseText()
+    return isLast ? this.finish() : undefined
+  }
+
+  /** Takes a piece of the payload, unless it is text and can't be part of it. */
+  private take(chunk: Uint8Array, start: number, end: number): boolean {
     // 8.1: text is refused at the first byte that can't be part of it, in the middle of a frame too.
-    if (isText && !this.utf8.push(chunk, start, end)) return this.refuseText()
+    if (this.isText && !this.utf8.push(chunk, start, end)) return false
     if (this.reception === "dropped") this.assembler.skip(end - start)
     else if (start < end) this.assembler.append(chunk, start, end)
-    if (!ends || !fin) return undefined
-    if (isText && !this.utf8.isComplete()) return this.refuseText()
-    return this.finish()
+    return true
+  }
+
+  private get isText(): boolean {
+    return this.validatesText && this.assembler.opcode === Frame.Text
+  }
+
+  // How large a compressed message gets is known when it has come out, so it isn't kept for who might want it in pieces.
+  private get limit(): number {
+    return this.reception === "whole" ? this.maxMessageSize : this.maxStreamedSize
+  }
+
+  private refuseInflated(inflated: Exclude<Inflated, ReadonlyArray<Uint8Array>>): undefined {
+    const { limit } = this
+    this.fault =
+      inflated === "corrupt" ? ProtocolFault.invalidCompressedData() : ProtocolFault.messageTooBig(limit + 1, limit)
+    return undefined
   }
 
   private finish(): Message | PiecesReceived | undefined {
+    if (this.isText && !this.utf8.isComplete()) return this.refuseText()
     const { reception } = this
     const message = reception === "whole" ? this.assembler.finish() : undefined
     const pieces = reception === "pieces" ? this.assembler.takePieces() : undefined

@@ -1,0 +1,152 @@
+/**
+ * zlib on the spot, by the handle below the streams of Node: they would send every message through a pool of threads, at ten
+ * times the cost. The handle isn't documented, so it is tried first whether it does what is expected of it.
+ */
+import type { Deflater, Inflated, Inflater } from "@effect-ws/core/DeflateCodec"
+import * as Zlib from "node:zlib"
+
+/** What is used of a stream of Node's zlib, though it isn't documented. */
+interface Undocumented {
+  readonly _handle: {
+    onerror: (message: string) => void
+    writeSync(
+      flush: number,
+      from: Uint8Array,
+      fromOffset: number,
+      fromSize: number,
+      to: Uint8Array,
+      toOffset: number,
+      toSize: number
+    ): void
+    reset(): void
+  }
+  /** How much room is left in the output, and how much of the input, after a write. */
+  readonly _writeState: Uint32Array
+}
+
+type Stream = (Zlib.DeflateRaw | Zlib.InflateRaw) & Undocumented
+
+/** A handle with what it takes and gives. */
+class Handle {
+  private readonly stream: Stream
+  private hasFailed = false
+
+  constructor(stream: Zlib.DeflateRaw | Zlib.InflateRaw) {
+    this.stream = stream as Stream
+    this.stream._handle.onerror = () => {
+      this.hasFailed = true
+    }
+  }
+
+  /** Writes as much as fits into the scratch. Returns how many bytes that were, -1 when the data is bad. */
+  write(from: Uint8Array, start: number, end: number): number {
+    this.stream._handle.writeSync(Zlib.constants.Z_SYNC_FLUSH, from, start, end - start, scratch, 0, scratch.length)
+    return this.hasFailed ? -1 : scratch.length - this.stream._writeState[0]!
+  }
+
+  /** What is left of the input after a write. */
+  get left(): number {
+    return this.stream._writeState[1]!
+  }
+
+  reset(): void {
+    this.hasFailed = false
+    this.stream._handle.reset()
+  }
+
+  close(): void {
+    this.stream.close()
+  }
+}
+
+export class HandleDeflater implements Deflater {
+  private readonly handle: Handle
+  private readonly takeover: boolean
+
+  constructor(options: Zlib.ZlibOptions, takeover: boolean) {
+    this.handle = new Handle(Zlib.createDeflateRaw(options))
+    this.takeover = takeover
+  }
+
+  deflate(bytes: Uint8Array): Uint8Array {
+    const pieces: Array<Uint8Array> = []
+    let start = 0
+    let written: number
+    do {
+      written = this.handle.write(bytes, start, bytes.length)
+      pieces.push(scratch.slice(0, written))
+      start = bytes.length - this.handle.left
+    } while (written === scratch.length)
+    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+  }
+
+  finish(): void {
+    if (!this.takeover) this.handle.reset()
+  }
+
+  release(): void {
+    this.handle.close()
+  }
+}
+
+export class HandleInflater implements Inflater {
+  private readonly handle: Handle
+  private readonly takeover: boolean
+  private hasEnded = false
+
+  constructor(options: Zlib.ZlibOptions, takeover: boolean) {
+    this.handle = new Handle(Zlib.createInflateRaw(options))
+    this.takeover = takeover
+  }
+
+  inflate(chunk: Uint8Array, start: number, end: number, limit: number): Inflated {
+    const pieces: Array<Uint8Array> = []
+    let size = 0
+    let from = start
+    for (;;) {
+      const written = this.handle.write(chunk, from, end)
+      if (written === -1) return "corrupt"
+      size += written
+      if (size > limit) return "oversized"
+      if (written > 0) pieces.push(scratch.slice(0, written))
+      const { left } = this.handle
+      // Behind a final block (RFC 7692 7.2.3.4) the input is left alone though there is room for what comes out.
+      if (left > 0 && written < scratch.length) this.restart()
+      else if (written < scratch.length) return pieces
+      from = end - left
+    }
+  }
+
+  finish(): void {
+    if (!this.takeover || this.hasEnded) this.restart()
+    this.hasEnded = false
+  }
+
+  release(): void {
+    this.handle.close()
+  }
+
+  private restart(): void {
+    this.hasEnded = true
+    this.handle.reset()
+  }
+}
+
+/** Whether the handle is there and does what is expected of it. */
+export const isAvailable = (): boolean => {
+  const sample = Buffer.from("what goes in comes out, what goes in comes out")
+  const deflater = new HandleDeflater({}, false)
+  const inflater = new HandleInflater({}, false)
+  const there = deflater.deflate(sample)
+  deflater.finish()
+  const again = deflater.deflate(sample)
+  const back = inflater.inflate(again, 0, again.length, sample.length)
+  deflater.release()
+  inflater.release()
+  return (
+    Buffer.compare(there, again) === 0 && typeof back !== "string" && Buffer.compare(Buffer.concat(back), sample) === 0
+  )
+}
+
+// Everything happens on the spot, so one is enough.
+const scratch = new Uint8Array(64 * 1024)
