@@ -21,10 +21,11 @@ class Behind {
     const chunk = concat(frames)
     const events: Array<string> = []
     this.decoder.push(chunk)
-    while (this.decoder.next() === FrameDecoder.Piece && this.receiver.fault === undefined) {
+    while (this.decoder.next() === FrameDecoder.Piece) {
       const event = this.receiver.receive(this.decoder, chunk)
+      const { fault } = this.receiver
       if (event !== undefined) events.push(describeEvent(event))
-      else if (this.receiver.fault !== undefined) events.push(this.receiver.fault.message.replace(/ \(RFC.*/, ""))
+      if (fault !== undefined) return [...events, fault.message.replace(/ \(RFC.*/, "")]
     }
     return events
   }
@@ -101,6 +102,9 @@ describe("5.4 the message in progress", () => {
 describe("7.4.1 the limits of the message in progress", () => {
   it("client refuses at the header what is over the larger limit, with both figures", () => {
     assert.deepStrictEqual(new Behind().receive(peer.header(2, 7, 21n)), [
+      "A message of 21 bytes is over the limit of 20"
+    ])
+    assert.deepStrictEqual(new Behind().receive(peer.binary(sequence(21)), peer.text("late")), [
       "A message of 21 bytes is over the limit of 20"
     ])
     const behind = new Behind()

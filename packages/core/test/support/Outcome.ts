@@ -92,6 +92,12 @@ export class Reassembly {
     return concat(this.pieces)
   }
 
+  /** Expects no more of the message that is taken piece by piece. */
+  forget(): void {
+    this.start = undefined
+    this.pieces = []
+  }
+
   /** Gives an event back as it is, a message at its end, and nothing for the pieces before. */
   take(event: ProtocolEvent): ReadonlyArray<ProtocolEvent> {
     if (event._tag !== "Pieces") return [event]
@@ -105,8 +111,7 @@ export class Reassembly {
       bytes.length,
       portable
     )
-    this.start = undefined
-    this.pieces = []
+    this.forget()
     return [message]
   }
 }

@@ -14,6 +14,7 @@ import { sending } from "./protocol/sending.ts"
 import { sendingFragments } from "./protocol/sendingFragments.ts"
 import { stateTable } from "./protocol/states.ts"
 import { streaming } from "./protocol/streaming.ts"
+import { streamingProperties } from "./protocol/streamingProperties.ts"
 import { text } from "./protocol/text.ts"
 
 export const protocolSuite = (name: string, byteOps: ByteOps): void => {
@@ -36,5 +37,6 @@ const topics = [
   streaming,
   memory,
   stateTable,
-  properties
+  properties,
+  streamingProperties
 ]

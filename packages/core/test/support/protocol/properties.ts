@@ -13,20 +13,20 @@ import { concat, hex, toHex, utf8 } from "../Hex.ts"
 import { readFrames, Wire } from "../Wire.ts"
 
 /** A message, where its payload is torn into fragments, and a control frame that goes before each further fragment. */
-interface Sent {
+export interface Sent {
   readonly text: string | undefined
   readonly payload: Uint8Array
   readonly cuts: ReadonlyArray<number>
   readonly control: "Ping" | "Pong" | undefined
 }
 
-const payloads = fc.oneof(
+export const payloads = fc.oneof(
   fc.uint8Array({ maxLength: 40 }),
   fc.uint8Array({ maxLength: 300 }),
   fc.integer({ min: 0, max: 20_000 }).map((length) => new Uint8Array(length).fill(0x5a))
 )
 
-const sent: fc.Arbitrary<Sent> = fc
+export const sent: fc.Arbitrary<Sent> = fc
   .record({
     text: fc.option(fc.string({ unit: "binary", maxLength: 100 }), { nil: undefined }),
     bytes: payloads,
@@ -38,13 +38,13 @@ const sent: fc.Arbitrary<Sent> = fc
     return { text, payload, control, cuts: cuts.map((cut) => cut % (payload.length + 1)).sort((a, b) => a - b) }
   })
 
-const chunkSizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 3000 })), {
+export const chunkSizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 3000 })), {
   minLength: 1,
   maxLength: 10
 })
 
 /** Cuts bytes into chunks of the sizes given, over and over. */
-const cutBy = (bytes: Uint8Array, sizes: ReadonlyArray<number>): Array<Uint8Array> => {
+export const cutBy = (bytes: Uint8Array, sizes: ReadonlyArray<number>): Array<Uint8Array> => {
   const chunks: Array<Uint8Array> = []
   for (let at = 0; at < bytes.length; at += chunks.at(-1)!.length) {
     chunks.push(bytes.slice(at, at + sizes[chunks.length % sizes.length]!))
@@ -52,7 +52,7 @@ const cutBy = (bytes: Uint8Array, sizes: ReadonlyArray<number>): Array<Uint8Arra
   return chunks
 }
 
-const encodeAll = (sender: Role, byteOps: ByteOps, messages: ReadonlyArray<Sent>): Uint8Array => {
+export const encodeAll = (sender: Role, byteOps: ByteOps, messages: ReadonlyArray<Sent>): Uint8Array => {
   const encoder = new FrameEncoder(byteOps, sender === "client" ? countedKeys() : undefined)
   for (const { control, cuts, payload, text } of messages) {
     const edges = [0, ...cuts, payload.length]
@@ -65,7 +65,7 @@ const encodeAll = (sender: Role, byteOps: ByteOps, messages: ReadonlyArray<Sent>
   return concat(encoder.take())
 }
 
-const expectedOf = (messages: ReadonlyArray<Sent>): Array<string> =>
+export const expectedOf = (messages: ReadonlyArray<Sent>): Array<string> =>
   messages.flatMap(({ control, cuts, payload, text }) => [
     ...(control === undefined ? [] : cuts.map(() => `${control} 07`)),
     text === undefined ? `Binary ${toHex(payload)}`.trim() : `Text ${text}`
@@ -90,7 +90,7 @@ const nearlyFrame = (sender: Role): fc.Arbitrary<Uint8Array> =>
       return bytes.subarray(0, Math.max(0, bytes.length - lost))
     })
 
-const noise = (sender: Role): fc.Arbitrary<Uint8Array> =>
+export const noise = (sender: Role): fc.Arbitrary<Uint8Array> =>
   fc.oneof(fc.uint8Array({ maxLength: 100 }), fc.array(nearlyFrame(sender), { maxLength: 12 }).map(concat))
 
 const faultTags = [
@@ -100,7 +100,7 @@ const faultTags = [
 ]
 
 /** Asserts that an endpoint which only received ended in one of the ways that are documented. */
-const assertDocumented = (role: Role, outcome: Outcome, byteOps: ByteOps): void => {
+export const assertDocumented = (role: Role, outcome: Outcome, byteOps: ByteOps): void => {
   assert.property(ProtocolState.table, outcome.state)
   const last = outcome.events.findIndex((event) => /^(Failed|Close) /.test(event))
   if (last !== -1) assert.strictEqual(last, outcome.events.length - 1, "nothing comes behind the end")

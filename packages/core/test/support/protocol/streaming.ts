@@ -343,7 +343,7 @@ const oversized = (role: string, peer: Wire, make: Make): void => {
     assert(event?._tag === "Failed" && event.fault._tag === "MessageTooBig")
     assert.deepStrictEqual([event.fault.size, event.fault.limit], [7, 4])
     assert.strictEqual(protocol.closeSent?.code, 1009)
-    assert.include(protocol.closeSent.reason, "7 bytes is over the limit of 4")
+    assert.include(protocol.closeSent?.reason, "7 bytes is over the limit of 4")
     assert.deepStrictEqual(marksOf(protocol), [false, false, false])
     assert.match(sentBy(protocol)[0]!, /^8 03 f1 /)
   })
