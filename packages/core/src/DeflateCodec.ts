@@ -18,7 +18,10 @@ export interface DeflateCodec {
    * endpoints may share what does it.
    */
   readonly deflater: (windowBits: number, takeover: boolean) => Deflater
-  /** Makes what decompresses what was compressed with a window of `windowBits`, from 8 to 15. */
+  /**
+   * Makes what decompresses what was compressed with a window of `windowBits`, from 8 to 15. With `takeover` it takes its room
+   * at once, and memory when the first bytes come.
+   */
   readonly inflater: (windowBits: number, takeover: boolean) => Inflater
 }
 

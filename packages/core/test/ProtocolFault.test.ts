@@ -19,6 +19,7 @@ const faults: { readonly [Tag in Fault["_tag"]]: readonly [fault: Fault, closeCo
   ExpectedContinuation: [ProtocolFault.expectedContinuation(2), 1002, "5.4"],
   UnexpectedContinuation: [ProtocolFault.unexpectedContinuation(), 1002, "5.4"],
   InvalidUtf8: [ProtocolFault.invalidUtf8(), 1007, "8.1"],
+  InvalidCompressedData: [ProtocolFault.invalidCompressedData(), 1007, "7.2.2"],
   ClosePayloadTooShort: [ProtocolFault.closePayloadTooShort(), 1002, "5.5.1"],
   InvalidCloseCode: [ProtocolFault.invalidCloseCode(65535), 1002, "7.4"],
   InvalidCloseReason: [ProtocolFault.invalidCloseReason(), 1007, "8.1"],
@@ -29,7 +30,8 @@ describe("7.4.1 the faults of a peer", () => {
   for (const [tag, [fault, closeCode, section]] of Object.entries(faults)) {
     it(`client and server answer ${tag} with ${closeCode} and a message that fits into the Close frame`, () => {
       assert.deepStrictEqual([fault._tag, fault.closeCode, fault.section], [tag, closeCode, section] as never)
-      assert.isTrue(fault.message.endsWith(` (RFC 6455 ${section})`), fault.message)
+      const rfc = tag === "InvalidCompressedData" ? "RFC 7692" : "RFC 6455"
+      assert.isTrue(fault.message.endsWith(` (${rfc} ${section})`), fault.message)
       assert.isAtMost(utf8(fault.message).length, CloseReason.maxReasonSize)
       const reason = { code: fault.closeCode, reason: fault.message }
       assert.isUndefined(CloseReason.validate(reason))

@@ -10,7 +10,7 @@ import type { DeflateCodec, Deflater, Inflater } from "@effect-ws/core/DeflateCo
 import { Deflate } from "@effect-ws/api/Deflate"
 import * as Layer from "effect/Layer"
 import type * as Zlib from "node:zlib"
-import { DeflateContexts, RememberingDeflater } from "./internal/deflateContexts.ts"
+import { DeflateContexts, RememberingDeflater, RememberingInflater } from "./internal/deflateContexts.ts"
 import * as Handles from "./internal/zlibHandle.ts"
 import * as OneShot from "./internal/zlibOneShot.ts"
 
@@ -110,7 +110,10 @@ class NodeCodec implements DeflateCodec {
   inflater(windowBits: number, takeover: boolean): Inflater {
     if (!takeover) return shared(this.inflaters, windowBits, () => this.way.inflater({ windowBits }, false))
     this.remembering++
-    return released(this.way.inflater({ windowBits }, true), () => this.remembering--)
+    return new RememberingInflater(
+      () => this.way.inflater({ windowBits }, true),
+      () => this.remembering--
+    )
   }
 }
 
@@ -121,15 +124,6 @@ const shared = <A>(all: Map<number, A>, windowBits: number, make: () => A): A =>
   all.set(windowBits, made)
   return made
 }
-
-const released = (inflater: Inflater, onRelease: () => void): Inflater => ({
-  inflate: (chunk, start, end, limit, isLast) => inflater.inflate(chunk, start, end, limit, isLast),
-  finish: () => inflater.finish(),
-  release: () => {
-    onRelease()
-    inflater.release()
-  }
-})
 
 const check = (option: string, value: number, least: number, most: number): void => {
   if (Number.isSafeInteger(value) && value >= least && value <= most) return

@@ -17,13 +17,15 @@ export class MessageInflater {
   private readonly windowBits: number
   private readonly takeover: boolean
   private readonly gathered: MessageAssembler
-  private own: Inflater | undefined = undefined
+  private own: Inflater | undefined
 
   constructor(byteOps: ByteOps, codec: DeflateCodec, windowBits: number, takeover: boolean) {
     this.codec = codec
     this.windowBits = windowBits
     this.takeover = takeover
     this.gathered = new MessageAssembler(byteOps)
+    // At once, so that the codec knows how many there will be.
+    this.own = takeover ? codec.inflater(windowBits, true) : undefined
   }
 
   begin(): void {
@@ -34,24 +36,20 @@ export class MessageInflater {
   /** Takes a piece of the message. What comes out of it may come later. */
   push(chunk: Uint8Array, start: number, end: number, limit: number): Inflated {
     this.size += end - start
-    if (this.takeover || this.own !== undefined) return this.ownInflater().inflate(chunk, start, end, limit, false)
+    if (this.own !== undefined) return this.own.inflate(chunk, start, end, limit, false)
     this.gathered.append(chunk, start, end)
-    return this.size > gatheredUpTo ? this.inflateGathered(this.ownInflater(), limit) : nothing
+    if (this.size <= gatheredUpTo) return nothing
+    this.own = this.codec.inflater(this.windowBits, true)
+    return inflateAll(this.own, this.gathered.takePieces(), limit, false)
   }
 
   /** Takes the last piece of the message. */
   finish(chunk: Uint8Array, start: number, end: number, limit: number): Inflated {
-    const inflater = this.own ?? (this.takeover ? this.ownInflater() : this.codec.inflater(this.windowBits, false))
-    const rest = this.takeover ? tail : checkedTail
-    const inflated = collect(limit + rest.length - tail.length, [
-      (rest) => this.inflateGathered(inflater, rest),
-      (rest) => inflater.inflate(chunk, start, end, rest, false),
-      (left) => inflater.inflate(rest, 0, rest.length, left, true)
-    ])
+    const inflater = this.own ?? this.codec.inflater(this.windowBits, false)
+    const chunks = [...this.gathered.takePieces(), chunk.subarray(start, end), this.takeover ? tail : checkedTail]
+    const inflated = inflateAll(inflater, chunks, this.takeover ? limit : limit + mark.length, true)
     inflater.finish()
-    if (this.takeover || typeof inflated === "string") return inflated
-    this.discard()
-    return withoutMark(inflated)
+    return this.takeover || typeof inflated === "string" ? inflated : withoutMark(inflated)
   }
 
   /** Lets go of the message in progress. */
@@ -65,25 +63,18 @@ export class MessageInflater {
     this.own?.release()
     this.own = undefined
   }
-
-  private ownInflater(): Inflater {
-    return (this.own ??= this.codec.inflater(this.windowBits, true))
-  }
-
-  private inflateGathered(inflater: Inflater, limit: number): Inflated {
-    const pieces = this.gathered.takePieces()
-    return collect(
-      limit,
-      pieces.map((piece) => (rest) => inflater.inflate(piece, 0, piece.length, rest, false))
-    )
-  }
 }
 
-const collect = (limit: number, steps: ReadonlyArray<(limit: number) => Inflated>): Inflated => {
+const inflateAll = (
+  inflater: Inflater,
+  chunks: ReadonlyArray<Uint8Array>,
+  limit: number,
+  isLast: boolean
+): Inflated => {
   const all: Array<Uint8Array> = []
   let rest = limit
-  for (const step of steps) {
-    const inflated = step(rest)
+  for (const [index, chunk] of chunks.entries()) {
+    const inflated = inflater.inflate(chunk, 0, chunk.length, rest, isLast && index === chunks.length - 1)
     if (typeof inflated === "string") return inflated
     for (const piece of inflated) {
       all.push(piece)
@@ -93,11 +84,17 @@ const collect = (limit: number, steps: ReadonlyArray<(limit: number) => Inflated
   return all
 }
 
-// What is cut off in the middle of a block swallows the mark, which comes out as it is from everything else.
+// What is cut off in the middle of a block swallows the mark, which comes out at the end of everything else.
 const withoutMark = (inflated: ReadonlyArray<Uint8Array>): Inflated => {
-  const last = inflated[inflated.length - 1]
-  if (last === undefined || last[last.length - 1] !== mark) return "corrupt"
-  return [...inflated.slice(0, -1), last.subarray(0, -1)]
+  const pieces = [...inflated]
+  for (let left = mark.length; left > 0;) {
+    const piece = pieces.pop()
+    if (piece === undefined) return "corrupt"
+    let end = piece.length
+    while (end > 0 && left > 0) if (piece[--end] !== mark[--left]) return "corrupt"
+    if (end > 0) pieces.push(piece.subarray(0, end))
+  }
+  return pieces
 }
 
 const gatheredUpTo = 64 * 1024
@@ -105,7 +102,10 @@ const gatheredUpTo = 64 * 1024
 /** 7.2.2: the sender has taken away these four bytes. */
 const tail = Uint8Array.of(0, 0, 0xff, 0xff)
 
-/** The same, and a stored block of one byte: nothing remembers it where nothing is taken over. */
-const mark = 0x58
-const checkedTail = Uint8Array.of(...tail, 0, 1, 0, 0xfe, 0xff, mark)
+/**
+ * The same, and a block with fixed codes that stands for the mark: nothing remembers it where nothing is taken over. Its bytes
+ * are others than those of the mark, since a stored block that is cut off gives back what it swallows.
+ */
+const mark = Uint8Array.of(0xff, 0xfe, 0xfd, 0xfc)
+const checkedTail = Uint8Array.of(...tail, 0xfa, 0xff, 0xef, 0xef, 0x1f, 0)
 const nothing: ReadonlyArray<Uint8Array> = []

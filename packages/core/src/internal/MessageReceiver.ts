@@ -31,9 +31,7 @@ export class MessageReceiver {
   isOversized = false
 
   private readonly byteOps: ByteOps
-  private readonly maxMessageSize: number
-  private readonly maxStreamedSize: number
-  private readonly validatesText: boolean
+  private readonly limits: Limits
   private readonly assembler: MessageAssembler
   private readonly utf8: Utf8.Utf8Validator
   private readonly inflater: MessageInflater | undefined
@@ -41,13 +39,10 @@ export class MessageReceiver {
   private isCompressed = false
   private announced = 0
 
-  constructor(byteOps: ByteOps, limits: Limits, inflater: MessageInflater | undefined) {
-    const { maxMessageSize, maxStreamedSize, validateText } = limits
+  constructor(byteOps: ByteOps, limits: Limits, inflater?: MessageInflater) {
     this.inflater = inflater
     this.byteOps = byteOps
-    this.maxMessageSize = maxMessageSize
-    this.maxStreamedSize = maxStreamedSize
-    this.validatesText = validateText
+    this.limits = limits
     this.assembler = new MessageAssembler(byteOps)
     this.utf8 = Utf8.makeValidator(byteOps)
   }
@@ -65,11 +60,12 @@ export class MessageReceiver {
   /** Takes the piece of a data frame at which the decoder stands. */
   receive(decoder: FrameDecoder, chunk: Uint8Array): Message | PiecesReceived | undefined {
     if (decoder.begins) {
+      const opcode = decoder.opcode as DataOpcode | typeof Frame.Continuation
+      if (opcode !== Frame.Continuation) this.isCompressed = decoder.compressed
       if (!this.announce(decoder)) return undefined
-      if (decoder.opcode !== Frame.Continuation) {
-        const opcode = decoder.opcode as DataOpcode
-        if (decoder.ends && decoder.fin && !decoder.compressed) return this.receiveWhole(opcode, decoder, chunk)
-        this.begin(opcode, decoder.compressed)
+      if (opcode !== Frame.Continuation) {
+        if (decoder.ends && decoder.fin && !this.isCompressed) return this.receiveWhole(opcode, decoder, chunk)
+        this.begin(opcode)
       }
     }
     return this.isCompressed ? this.receiveCompressed(decoder, chunk) : this.receivePiece(decoder, chunk)
@@ -98,7 +94,7 @@ export class MessageReceiver {
 
   /** Says that the message in progress is too large as a whole. */
   tooBig(): ProtocolFault.MessageTooBig {
-    return ProtocolFault.messageTooBig(this.announced, this.maxMessageSize)
+    return ProtocolFault.messageTooBig(this.announced, this.limits.maxMessageSize)
   }
 
   /** Lets go of the message in progress. */
@@ -113,9 +109,10 @@ export class MessageReceiver {
   private announce(decoder: FrameDecoder): boolean {
     const before = decoder.opcode === Frame.Continuation ? this.received : 0
     this.announced = before + decoder.payloadLength
-    if (this.announced <= this.maxMessageSize) return true
-    if (this.announced > this.maxStreamedSize) {
-      this.fault = ProtocolFault.messageTooBig(this.announced, this.maxStreamedSize)
+    const { maxMessageSize, maxStreamedSize } = this.limits
+    if (this.announced <= this.onTheWire(maxMessageSize)) return true
+    if (this.announced > this.onTheWire(maxStreamedSize)) {
+      this.fault = ProtocolFault.messageTooBig(this.announced, maxStreamedSize)
       return false
     }
     this.isOversized = this.reception === "none" || this.reception === "whole"
@@ -127,9 +124,13 @@ export class MessageReceiver {
     return this.isCompressed ? this.inflater!.size : this.assembler.size
   }
 
-  private begin(opcode: DataOpcode, isCompressed: boolean): void {
-    this.isCompressed = isCompressed
-    if (isCompressed) this.inflater!.begin()
+  // What can't be compressed gets a little longer by that, and is within the limit all the same.
+  private onTheWire(size: number): number {
+    return this.isCompressed ? size * 1.125 + 64 : size
+  }
+
+  private begin(opcode: DataOpcode): void {
+    if (this.isCompressed) this.inflater!.begin()
     this.assembler.begin(opcode)
     this.utf8.reset()
     this.reception = "whole"
@@ -138,7 +139,8 @@ export class MessageReceiver {
   // The common case: a message of one frame that lies in one chunk.
   private receiveWhole(opcode: DataOpcode, { end, start }: FrameDecoder, chunk: Uint8Array): Message | undefined {
     this.isOversized = false
-    if (opcode === Frame.Text && this.validatesText && !this.byteOps.isUtf8(chunk, start, end)) return this.refuseText()
+    if (opcode === Frame.Text && this.limits.validateText && !this.byteOps.isUtf8(chunk, start, end))
+      return this.refuseText()
     return this.assembler.whole(opcode, chunk, start, end)
   }
 
@@ -170,12 +172,12 @@ export class MessageReceiver {
   }
 
   private get isText(): boolean {
-    return this.validatesText && this.assembler.opcode === Frame.Text
+    return this.limits.validateText && this.assembler.opcode === Frame.Text
   }
 
   // How large a compressed message gets is known when it has come out, so it isn't kept for who might want it in pieces.
   private get limit(): number {
-    return this.reception === "whole" ? this.maxMessageSize : this.maxStreamedSize
+    return this.reception === "whole" ? this.limits.maxMessageSize : this.limits.maxStreamedSize
   }
 
   private refuseInflated(inflated: Exclude<Inflated, ReadonlyArray<Uint8Array>>): undefined {

@@ -8,6 +8,7 @@ import type { ProtocolEvent } from "../../src/ProtocolEvent.ts"
 import * as ProtocolFault from "../../src/ProtocolFault.ts"
 import * as ProtocolState from "../../src/ProtocolState.ts"
 import type { Role } from "../../src/Role.ts"
+import { rsv1 } from "../support/deflate/deflated.ts"
 import { readFrames, type WireFrame } from "../support/Wire.ts"
 
 /** All faults, as their own constructors make them: the documented ones and no others. */
@@ -24,6 +25,7 @@ const faults: ReadonlySet<string> = new Set(
     ProtocolFault.expectedContinuation(1),
     ProtocolFault.unexpectedContinuation(),
     ProtocolFault.invalidUtf8(),
+    ProtocolFault.invalidCompressedData(),
     ProtocolFault.closePayloadTooShort(),
     ProtocolFault.invalidCloseCode(1005),
     ProtocolFault.invalidCloseReason(),
@@ -88,11 +90,13 @@ const heldBy = (pieces: ReadonlyArray<Uint8Array>): number => {
 }
 
 /** The output is whole frames that its peer has to accept, and nothing behind a Close frame. */
-export const assertOutput = (role: Role, output: Uint8Array): ReadonlyArray<WireFrame> => {
+export const assertOutput = (role: Role, output: Uint8Array, compresses: boolean): ReadonlyArray<WireFrame> => {
   const frames = readFrames(output)
   let isInMessage = false
   for (const [index, { fin, key, opcode, payload, rsv }] of frames.entries()) {
-    assert.deepStrictEqual([rsv, key !== undefined], [0, role === "client"], "reserved bits and mask")
+    const begins = opcode === Frame.Text || opcode === Frame.Binary
+    assert.ok(rsv === 0 || (rsv === rsv1 && compresses && begins), "reserved bits")
+    assert.strictEqual(key !== undefined, role === "client", "mask")
     if (Frame.isControl(opcode)) {
       assert.ok(fin && payload.length <= Frame.maxControlPayload, "a control frame is torn or too long")
     } else {

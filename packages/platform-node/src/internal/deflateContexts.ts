@@ -1,8 +1,8 @@
 /**
- * The memory of those who compress with takeover, bounded: who was longest without a message forgets what it had sent, as
+ * The memory of those who compress or decompress with takeover. That of those who compress is bounded here: who was longest without a message forgets what it had sent, as
  * it may at any time (RFC 7692 7.1.1.1), even within a message, since every call ends all blocks, and begins anew.
  */
-import type { Deflater } from "@effect-ws/core/DeflateCodec"
+import type { Deflater, Inflated, Inflater } from "@effect-ws/core/DeflateCodec"
 
 export class DeflateContexts {
   private readonly maxContexts: number
@@ -45,8 +45,10 @@ export class RememberingDeflater implements Deflater {
 
   deflate(bytes: Uint8Array): Uint8Array {
     this.context ??= this.make()
+    const deflated = this.context.deflate(bytes)
+    // Not before: where nobody may remember anything, this is who forgets.
     this.contexts.touch(this)
-    return this.context.deflate(bytes)
+    return deflated
   }
 
   finish(): void {
@@ -57,5 +59,31 @@ export class RememberingDeflater implements Deflater {
     this.contexts.delete(this)
     this.context?.release()
     this.context = undefined
+  }
+}
+
+/** What remembers what a peer has sent. It takes its room at once, and has memory from the first bytes on. */
+export class RememberingInflater implements Inflater {
+  private readonly make: () => Inflater
+  private readonly onRelease: () => void
+  private context: Inflater | undefined = undefined
+
+  constructor(make: () => Inflater, onRelease: () => void) {
+    this.make = make
+    this.onRelease = onRelease
+  }
+
+  inflate(chunk: Uint8Array, start: number, end: number, limit: number, isLast: boolean): Inflated {
+    this.context ??= this.make()
+    return this.context.inflate(chunk, start, end, limit, isLast)
+  }
+
+  finish(): void {
+    this.context?.finish()
+  }
+
+  release(): void {
+    this.onRelease()
+    this.context?.release()
   }
 }

@@ -3,6 +3,7 @@
  * times the cost. The handle isn't documented, so it is tried first whether it does what is expected of it.
  */
 import type { Deflater, Inflated, Inflater } from "@effect-ws/core/DeflateCodec"
+import * as Either from "effect/Either"
 import * as Zlib from "node:zlib"
 
 /** What is used of a stream of Node's zlib, though it isn't documented. */
@@ -64,7 +65,7 @@ export class HandleDeflater implements Deflater {
   private readonly takeover: boolean
 
   constructor(options: Zlib.ZlibOptions, takeover: boolean) {
-    this.handle = new Handle(Zlib.createDeflateRaw(options))
+    this.handle = new Handle(Zlib.createDeflateRaw({ ...options, ...own }))
     this.takeover = takeover
   }
 
@@ -92,10 +93,9 @@ export class HandleDeflater implements Deflater {
 export class HandleInflater implements Inflater {
   private readonly handle: Handle
   private readonly takeover: boolean
-  private hasEnded = false
 
   constructor(options: Zlib.ZlibOptions, takeover: boolean) {
-    this.handle = new Handle(Zlib.createInflateRaw(options))
+    this.handle = new Handle(Zlib.createInflateRaw({ ...options, ...own }))
     this.takeover = takeover
   }
 
@@ -111,42 +111,65 @@ export class HandleInflater implements Inflater {
       if (written > 0) pieces.push(scratch.slice(0, written))
       const { left } = this.handle
       // Behind a final block (RFC 7692 7.2.3.4) the input is left alone though there is room for what comes out.
-      if (left > 0 && written < scratch.length) this.restart()
+      if (left > 0 && written < scratch.length) this.handle.reset()
       else if (written < scratch.length) return pieces
       from = end - left
     }
   }
 
   finish(): void {
-    if (!this.takeover || this.hasEnded) this.restart()
-    this.hasEnded = false
+    if (!this.takeover) this.handle.reset()
   }
 
   release(): void {
     this.handle.close()
   }
-
-  private restart(): void {
-    this.hasEnded = true
-    this.handle.reset()
-  }
 }
 
-/** Whether the handle is there and does what is expected of it. */
-export const isAvailable = (): boolean => {
-  const sample = Buffer.from("what goes in comes out, what goes in comes out")
-  const deflater = new HandleDeflater({}, false)
-  const inflater = new HandleInflater({}, false)
-  const there = deflater.deflate(sample)
-  deflater.finish()
-  const again = deflater.deflate(sample)
-  const back = inflater.inflate(again, 0, again.length, sample.length)
-  deflater.release()
-  inflater.release()
-  return (
-    Buffer.compare(there, again) === 0 && typeof back !== "string" && Buffer.compare(Buffer.concat(back), sample) === 0
+/** Whether the handle is there and does what is expected of it: anything may be missing, and calling it may throw. */
+export const isAvailable = (): boolean =>
+  Either.getOrElse(
+    Either.try(() => writes() && deflatesAgain() && inflatesAgain()),
+    () => false
   )
+
+// First: the others would go on without an end where what is left isn't told.
+const writes = (): boolean => {
+  const handle = new Handle(Zlib.createDeflateRaw())
+  const written = handle.write(sample, 0, sample.length)
+  handle.close()
+  return written > 0 && written < scratch.length && handle.left === 0
 }
+
+const deflatesAgain = (): boolean => {
+  const deflater = new HandleDeflater({}, false)
+  const first = deflater.deflate(sample)
+  deflater.finish()
+  const second = deflater.deflate(sample)
+  deflater.release()
+  return Buffer.compare(first, second) === 0 && Buffer.compare(Zlib.inflateRawSync(first, flush), sample) === 0
+}
+
+// Bad data has to be noticed, and forgotten; what lies behind a final block has to be left alone.
+const inflatesAgain = (): boolean => {
+  const inflater = new HandleInflater({}, false)
+  const bad = inflater.inflate(reserved, 0, reserved.length, sample.length)
+  inflater.finish()
+  const final = Zlib.deflateRawSync(sample)
+  const twice = Buffer.concat([final, final])
+  const good = inflater.inflate(twice, 0, twice.length, 2 * sample.length)
+  inflater.release()
+  return bad === "corrupt" && typeof good !== "string" && Buffer.concat(good).equals(Buffer.concat([sample, sample]))
+}
+
+const sample = Buffer.from("what goes in comes out, what goes in comes out")
+const flush = { finishFlush: Zlib.constants.Z_SYNC_FLUSH }
+
+// The type of this block is reserved.
+const reserved = Uint8Array.of(0x06)
+
+// A stream has an output of 16 KiB otherwise, which nobody would use.
+const own = { chunkSize: Zlib.constants.Z_MIN_CHUNK }
 
 // Everything happens on the spot, so one is enough.
 const scratch = new Uint8Array(64 * 1024)

@@ -4,6 +4,7 @@
  */
 import type { Deflater, Inflated, Inflater } from "@effect-ws/core/DeflateCodec"
 import * as Either from "effect/Either"
+import { constants } from "node:buffer"
 import * as Zlib from "node:zlib"
 
 /** The last bytes of what has gone through, as many as the window has. */
@@ -57,7 +58,7 @@ export class OneShotInflater implements Inflater {
   private readonly options: Zlib.ZlibOptions
   private readonly takeover: boolean
   private readonly window: Window
-  private gathered: Array<Uint8Array> = []
+  private gathered: Array<Buffer> = []
 
   constructor(options: Zlib.ZlibOptions, takeover: boolean) {
     this.options = { ...options, ...flush }
@@ -67,7 +68,8 @@ export class OneShotInflater implements Inflater {
 
   // A call can't go on where the last one stopped, so all of the message has to be there.
   inflate(chunk: Uint8Array, start: number, end: number, limit: number, isLast: boolean): Inflated {
-    this.gathered.push(chunk.slice(start, end))
+    // A copy: `slice` of a Buffer would be none.
+    this.gathered.push(Buffer.from(chunk.subarray(start, end)))
     if (!isLast) return nothing
     const all = Buffer.concat(this.gathered)
     this.gathered = []
@@ -88,6 +90,7 @@ export class OneShotInflater implements Inflater {
     const pieces: Array<Uint8Array> = []
     let rest = limit
     for (let from = 0; from < bytes.length;) {
+      if (pieces.length === maxFinalBlocks) return "corrupt"
       const step = this.inflateOnce(bytes.subarray(from), rest)
       if (typeof step === "string") return step
       pieces.push(step.output)
@@ -100,8 +103,9 @@ export class OneShotInflater implements Inflater {
   }
 
   private inflateOnce(bytes: Buffer, limit: number) {
-    // Zlib has no limit of zero.
-    const options = { ...withDictionary(this.options, this.window), maxOutputLength: Math.max(limit, 1), info: true }
+    // Zlib has no limit of zero, and none above what a Buffer holds.
+    const maxOutputLength = Math.min(Math.max(limit, 1), constants.MAX_LENGTH)
+    const options = { ...withDictionary(this.options, this.window), maxOutputLength, info: true }
     const outcome = Either.try({
       try: () => Zlib.inflateRawSync(bytes, options) as unknown as { buffer: Buffer; engine: { bytesWritten: number } },
       catch: (error) => ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE" ? "oversized" : "corrupt")
@@ -116,5 +120,8 @@ export class OneShotInflater implements Inflater {
 
 const withDictionary = (options: Zlib.ZlibOptions, { bytes }: Window): Zlib.ZlibOptions =>
   bytes === undefined || bytes.length === 0 ? options : { ...options, dictionary: bytes }
+
+// Each costs a stream, and takes two bytes of the peer: nobody needs this many in one message.
+const maxFinalBlocks = 1000
 
 const nothing: ReadonlyArray<Uint8Array> = []
