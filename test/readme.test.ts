@@ -6,7 +6,7 @@ import * as Path from "node:path"
 
 const root = Path.resolve(import.meta.dirname, "..")
 
-const documents = ["README.md", "packages/core/README.md"]
+const documents = ["README.md", "packages/core/README.md", "docs/opening-handshake.md"]
 
 const blocksOf = (document: string): Array<string> =>
   Array.from(Fs.readFileSync(Path.join(root, document), "utf8").matchAll(/^```ts\n(.*?)^```$/gms), ([, code]) => code!)

@@ -33,9 +33,9 @@ export interface Reader<A> {
 export class Opening<A> implements TransportSink {
   readonly transport: Transport
 
-  private readonly reader: Reader<A>
-  private readonly deadlines: Deadlines
-  private readonly options: ConnectionOptions
+  private reader: Reader<A>
+  private deadlines: Deadlines
+  private options: ConnectionOptions
   private read: Either.Either<A, ReadFailure> | undefined = undefined
   private onRead: ((read: Either.Either<A, ReadFailure>) => void) | undefined = undefined
   private onLoss: ((loss: Loss) => void) | undefined = undefined
@@ -75,6 +75,13 @@ export class Opening<A> implements TransportSink {
     this.resume()
   }
 
+  /** Reads on as somebody else wants it; while it rests. */
+  renew(reader: Reader<A>, deadlines: Deadlines, options: ConnectionOptions): void {
+    this.reader = reader
+    this.deadlines = deadlines
+    this.options = options
+  }
+
   /** Reads another one, with a deadline of its own: begins with the bytes that came behind the last. */
   next(value?: A, leftover?: Uint8Array): void {
     this.isDecided = false
@@ -82,8 +89,9 @@ export class Opening<A> implements TransportSink {
     this.startDeadline()
     const held = this.leftover
     this.leftover = nothing
-    if (held.length > 0) this.chunk(held)
+    // What somebody else has read, they have read before this one was the only one to read.
     this.take(value, leftover)
+    if (held.length > 0) this.chunk(held)
     if (this.loss !== undefined && this.read === undefined) this.settle(Either.left(this.loss))
     this.resume()
   }

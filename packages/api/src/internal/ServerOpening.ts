@@ -22,7 +22,7 @@ export interface Settings {
 
 export class ServerOpening {
   readonly engine: Engine
-  settings: Settings
+  readonly settings: Settings
   readonly opening: Opening<HttpHead.RequestHead>
   /** Whether an attempt is over that leaves the transport open for another. */
   isResting = false
@@ -31,12 +31,17 @@ export class ServerOpening {
 
   private attempts = 0
 
-  constructor(transport: Transport, engine: Engine, settings: Settings) {
+  /** Goes on where another one rests, if there is one, which has nothing to say about the transport any more. */
+  constructor(transport: Transport, engine: Engine, settings: Settings, resting?: ServerOpening) {
     this.engine = engine
     this.settings = settings
     const { maxHeadFields: maxFields, maxHeadSize: maxSize } = settings.connection
     const decoder = HttpHead.requestDecoder({ maxSize, maxFields })
-    this.opening = new Opening(transport, decoder, engine.deadlines, settings.connection)
+    this.opening = resting?.opening ?? new Opening(transport, decoder, engine.deadlines, settings.connection)
+    if (resting === undefined) return
+    resting.isResting = false
+    this.attempts = resting.attempts
+    this.opening.renew(decoder, engine.deadlines, settings.connection)
   }
 
   /** Whether the peer, who was refused, has not begun to ask again. */

@@ -53,6 +53,7 @@ export class Visit<R> {
   private readonly incoming: Incoming
   private readonly place: Place
   private readonly onOver: (visit: Visit<R>) => void
+  private isGoingOn = false
 
   constructor(house: House<R>, incoming: Incoming, place: Place, onOver: (visit: Visit<R>) => void) {
     this.house = house
@@ -86,8 +87,12 @@ export class Visit<R> {
     this.onOver(this)
   }
 
+  // In a loop: any number of requests may have come one behind the other, and the stack is finite.
   private again(): void {
-    if (this.opening.isResting) this.read()
+    if (this.isGoingOn) return
+    this.isGoingOn = true
+    while (this.opening.isResting) this.read()
+    this.isGoingOn = false
   }
 
   private read(given?: Incoming): void {
