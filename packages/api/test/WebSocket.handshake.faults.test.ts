@@ -2,12 +2,13 @@
 import { HandshakeError } from "@effect-ws/api/HandshakeError"
 import type * as MemoryTransport from "@effect-ws/api/testing/MemoryTransport"
 import type * as WebSocket from "@effect-ws/api/WebSocket"
+import * as WebSocketClient from "@effect-ws/api/WebSocketClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import { acceptedFor, accepts, countingUp, handshake, lines, Script } from "./support/answering.ts"
+import { acceptedFor, accepts, countingUp, handshake, host, lines, Script } from "./support/answering.ts"
 import { leavesNothing, makePair, settled } from "./support/leaks.ts"
 import { atEveryPoint, describePoints, interruptions, pauses } from "./support/schedulers.ts"
 
@@ -118,5 +119,24 @@ describe("RFC 6455 4.1: a program that is disturbed", () => {
         })
       )
     }
+  }
+})
+
+describe("RFC 6455 4.1: a connector that keeps its transports", () => {
+  for (const answer of [unauthorized, forbidden, closing]) {
+    it.effect(`client destroys the transport itself behind ${JSON.stringify(answer.slice(-40))}`, () =>
+      leavesNothing(
+        Effect.gen(function* () {
+          const pair = yield* makePair()
+          const script = new Script(pair.server, [answer])
+          const client = WebSocketClient.make(() => Effect.succeed(pair.client))
+          const error = yield* Effect.flip(client.connect(`ws://${host}/`))
+          assert.strictEqual(error.reason._tag, "Declined")
+          assert.isFalse(error.reusable)
+          assert.isFalse(pair.client.ledger.isOpen)
+          assert.lengthOf(script.heads, 1)
+        })
+      )
+    )
   }
 })
