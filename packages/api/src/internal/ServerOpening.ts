@@ -10,6 +10,7 @@ import type { Incoming } from "../Listener.ts"
 import type { Transport } from "../Transport.ts"
 import type { AcceptOptions } from "../WebSocket.ts"
 import type { Engine } from "./Engine.ts"
+import * as HeadLimits from "./headLimits.ts"
 import { Opening } from "./Opening.ts"
 import * as Refusals from "./refusals.ts"
 
@@ -53,8 +54,9 @@ export class ServerOpening {
   begin({ leftover, request }: Partial<Omit<Incoming, "transport">> = {}): void {
     this.isResting = false
     this.attempts++
-    if (this.attempts === 1) this.opening.start(request, leftover)
-    else this.opening.next(request, leftover)
+    const given = request === undefined ? undefined : HeadLimits.check(request, this.settings.connection)
+    if (this.attempts === 1) this.opening.start(given, leftover)
+    else this.opening.next(given, leftover)
   }
 
   /**
@@ -66,12 +68,8 @@ export class ServerOpening {
     const { bytes, defect } = Refusals.encode(refusal, this.settings.accept, head, rests)
     this.defect = defect
     this.isResting = rests
-    if (rests) {
-      this.opening.rest()
-      this.opening.transport.write([bytes])
-    } else {
-      this.opening.refuse(bytes)
-    }
+    if (rests) this.opening.rest(bytes)
+    else this.opening.refuse(bytes)
     return rests
   }
 

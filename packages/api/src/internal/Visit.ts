@@ -28,6 +28,7 @@ import { Attempt } from "./Attempt.ts"
 import type { Engine } from "./Engine.ts"
 import * as Exchanges from "./Exchange.ts"
 import type { ReadFailure } from "./Opening.ts"
+import { quoted } from "./quoted.ts"
 import { ServerOpening, type Settings } from "./ServerOpening.ts"
 
 export type OnError = (cause: Cause.Cause<unknown>) => Effect.Effect<void>
@@ -248,7 +249,7 @@ const isOurs = ({ answer, reason }: HandshakeError): boolean => answer?.status =
 const noteRefusal = ({ reason }: HandshakeError): Effect.Effect<void> =>
   reason._tag === "ForbiddenOrigin"
     ? Effect.logWarning(
-        `Refused a WebSocket: its Origin ${reason.origin} is not the Host ${reason.host} (option "origin" of accept)`
+        `Refused a WebSocket: its Origin ${quoted(reason.origin)} is not the Host ${quoted(reason.host)} (option "origin" of accept)`
       )
     : Effect.void
 
