@@ -102,8 +102,8 @@ export interface RunOptions<R = never> {
    */
   readonly onError?: ((cause: Cause.Cause<unknown>) => Effect.Effect<void>) | undefined
   /**
-   * Answers the requests that ask for no WebSocket: those whose `Upgrade` doesn't name it, of any method. By default they
-   * get a 426, or a 405 when the method isn't `GET`. For a page that tells where to go, or a health check; a body of the
+   * Answers the requests that ask for no WebSocket: those whose `Upgrade` doesn't name it, and those of HTTP/1.0, which has no
+   * upgrade; of any method but `CONNECT`. By default they get a 426, or a 405 when the method isn't `GET`. For a page that tells where to go, or a health check; a body of the
    * request is not read. One that fails is answered with 500 and reported like a handler. A server that is attached to
    * an HTTP server has no use for it.
    */

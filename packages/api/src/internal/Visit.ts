@@ -29,6 +29,7 @@ import { Attendant, type House as AttendantHouse } from "./Attendant.ts"
 import type { Engine } from "./Engine.ts"
 import * as Exchanges from "./Exchange.ts"
 import type { ReadFailure } from "./Opening.ts"
+import { quoted } from "./quoted.ts"
 import { ServerOpening, type Settings } from "./ServerOpening.ts"
 
 export type OnError = (cause: Cause.Cause<unknown>) => Effect.Effect<void>
@@ -55,6 +56,7 @@ export class Visit<R> implements AttendantHouse<R> {
   private readonly incoming: Incoming
   private readonly place: Place
   private readonly onOver: (visit: Visit<R>) => void
+  private isGoingOn = false
 
   constructor(house: House<R>, incoming: Incoming, place: Place, onOver: (visit: Visit<R>) => void) {
     this.house = house
@@ -101,8 +103,12 @@ export class Visit<R> implements AttendantHouse<R> {
 
   // ------------------------------------------------------------------------------------------------------------------
 
+  // In a loop: any number of requests may have come one behind the other, and the stack is finite.
   private again(): void {
-    if (this.opening.isResting) this.read()
+    if (this.isGoingOn) return
+    this.isGoingOn = true
+    while (this.opening.isResting) this.read()
+    this.isGoingOn = false
   }
 
   private read(given?: Incoming): void {
@@ -265,7 +271,7 @@ const isOurs = ({ answer, reason }: HandshakeError): boolean => answer?.status =
 const noteRefusal = ({ reason }: HandshakeError): Effect.Effect<void> =>
   reason._tag === "ForbiddenOrigin"
     ? Effect.logWarning(
-        `Refused a WebSocket: its Origin ${reason.origin} is not the Host ${reason.host} (option "origin" of accept)`
+        `Refused a WebSocket: its Origin ${quoted(reason.origin)} is not the Host ${quoted(reason.host)} (option "origin" of accept)`
       )
     : Effect.void
 
