@@ -6,10 +6,13 @@ import * as Path from "node:path"
 
 const root = Path.resolve(import.meta.dirname, "..")
 
-const documents = ["README.md", "packages/core/README.md"]
+const pages = Fs.readdirSync(Path.join(root, "docs")).map((name) => `docs/${name}`)
 
 const blocksOf = (document: string): Array<string> =>
   Array.from(Fs.readFileSync(Path.join(root, document), "utf8").matchAll(/^```ts\n(.*?)^```$/gms), ([, code]) => code!)
+
+// The architecture is a page without programs, as are tables.
+const documents = ["README.md", "packages/core/README.md", ...pages.filter((page) => blocksOf(page).length > 0)]
 
 // Inside a package that depends on all of them, so that the imports resolve as they do for a user.
 const withFolder = (use: (folder: string) => void): void => {
@@ -38,6 +41,10 @@ describe("documentation", () => {
       withFolder((folder) => assert.strictEqual(compile(folder, blocks), ""))
     })
   }
+
+  it("the pages about using a connection are among those", () => {
+    assert.includeMembers(documents, ["docs/sending-and-receiving.md", "docs/closing.md", "docs/time-and-limits.md"])
+  })
 
   it("a program that doesn't compile is noticed", () => {
     withFolder((folder) => assert.include(compile(folder, ["export const text: string = 1"]), "TS2322"))

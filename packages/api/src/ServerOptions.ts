@@ -12,8 +12,12 @@
  */
 export interface ServerOptions {
   /**
-   * The most connections at once whose opening handshake isn't done. 4096: each may hold a head, so 32 MiB at worst, and a
-   * server that decides in 10 ms takes 400 000 a second. A connection above it is answered with 503 and ended, unread.
+   * The most connections at once whose opening handshake isn't done. 4096: a server that decides in 10 ms takes 400 000 a
+   * second. A connection above it is answered with 503 and ended, unread.
+   *
+   * Each may hold a head, up to `maxHeadSize`, so 32 MiB in all; and while its handler decides what came early behind the
+   * head, which is up to one read of the transport, 64 KiB on Node, and what Node has read ahead: some 128 KiB, so 512 MiB
+   * in all if every peer does its worst while handlers take their time.
    */
   readonly maxHandshakes: number
   /**
@@ -28,13 +32,16 @@ export interface ServerOptions {
   readonly maxConnectionsPerAddress: number
   /**
    * How many requests are taken on one connection until one is accepted. 10: a refused client may correct itself where HTTP
-   * keeps the connection alive (RFC 9112 9.3). The last refusal says `Connection: close`.
+   * keeps the connection alive (RFC 9112 9.3). The last refusal says `Connection: close`. Each attempt has its own
+   * `handshakeTimeout`, from when the answer before has gone out, so one connection may be in its opening handshake that
+   * many times as long.
    */
   readonly maxAttempts: number
   /**
    * Whom to believe what they say about the client: addresses and ranges of the proxies in front, as `"10.0.0.0/8"`, and
    * `"unix"` for whoever comes over a unix socket. Nobody by default. From them `Forwarded` and `X-Forwarded-*` count, and
-   * decide about `exchange.client`, the same-origin policy and the limit for each address. See `TrustedProxies`.
+   * decide about `exchange.client`, the same-origin policy and the limit for each address. So a proxy has to overwrite
+   * `X-Forwarded-Host` and `X-Forwarded-Proto`, or remove them: else they are what the client says. See `TrustedProxies`.
    */
   readonly trustedProxies: ReadonlyArray<string>
 }

@@ -37,14 +37,15 @@ export interface Client {
   /**
    * The address, spelled in one way: an IPv6 address shortened, in small letters; an IPv4 address never as an IPv6 one.
    *
-   * Undefined when nobody knows it: a peer over a unix socket, or a trusted proxy that names nobody, hides the address, or
-   * writes what is none. No address stands in for it, since that of a proxy would pass for an inner one. All such clients
-   * together are one: a limit per address counts undefined as an address like any other, so none of them gets around it.
+   * Undefined when nobody knows it: a peer over a unix socket, or behind a trusted proxy when the fields hide the address,
+   * are malformed, or contradict each other. No address stands in for it, since that of a proxy would pass for an inner
+   * one. All such clients together are one: a limit per address counts undefined as an address like any other, so none of
+   * them gets around it.
    */
   readonly address: string | undefined
   /** The host with its port, if any, that the client asked for. */
   readonly host: string
-  /** Whether the client's bytes travel over TLS, as far as the nearest proxy to it at least. */
+  /** Whether the client's bytes travel over TLS, as far as the nearest proxy to it at least; not when that is unclear. */
   readonly isSecure: boolean
 }
 
@@ -79,13 +80,20 @@ export const make = (entries: ReadonlyArray<string>): TrustedProxies => {
  *
  * Unless the peer of the transport is trusted, that is the peer, with the `Host` and the TLS of its request. Otherwise it
  * is the first address from the right that is not trusted, or the leftmost if all are; where none is told, the peer. An
- * address that can't be read ends the walk. The host and the scheme are those told beside that address; in lists of
- * `X-Forwarded-Host` and `X-Forwarded-Proto` that aren't as long as `X-Forwarded-For`, the rightmost. A host that is none,
- * a scheme other than `https`, `http`, `wss` and `ws`, and a malformed `Forwarded` count as absent.
+ * address that can't be read ends the walk, and is undefined. The host and the scheme are those told beside that address;
+ * in lists of `X-Forwarded-Host` and `X-Forwarded-Proto` that aren't as long as `X-Forwarded-For`, the rightmost. A host
+ * that is none, and a scheme other than `https`, `http`, `wss` and `ws` count as absent.
  *
  * A proxy that writes one of the two families lets the other through, from anyone. So where both are there, what only one
- * of them tells doesn't count, and where they contradict each other, or `Forwarded` is malformed, neither does: then it is
- * the peer again. Let your proxy remove the fields that it doesn't write.
+ * of them tells doesn't count, and where they contradict each other neither does: then the address is undefined, the host
+ * that of the request, and nothing secure. So it is when the walk meets a malformed element of `Forwarded`, or a malformed
+ * line with a quote in it, where a client may have swallowed what the proxy wrote behind. What is malformed further to the
+ * left doesn't matter.
+ *
+ * **Gotchas**
+ *
+ * Let your proxy remove the fields that it doesn't write, and overwrite `X-Forwarded-Host` and `X-Forwarded-Proto`: they
+ * count whoever wrote them, once the proxy is trusted.
  *
  * @since 0.1.0
  * @category getters
@@ -123,13 +131,11 @@ const peerOf = ({ remoteAddress }: TransportInfo): string | undefined => {
   return canonical(remoteAddress.hostname) ?? remoteAddress.hostname
 }
 
-const combine = (left: Told | "malformed" | undefined, right: Told | undefined): Told | undefined => {
-  // Only `Forwarded` can be malformed as a whole, and a client must not be able to hide the proxy's part of it like that.
-  if (left === "malformed") return undefined
-  if (left === undefined || right === undefined) return left ?? right
-  if (left.address !== right.address) return undefined
-  if (isContradiction(left.host?.toLowerCase(), right.host?.toLowerCase())) return undefined
-  if (isContradiction(left.isSecure, right.isSecure)) return undefined
+const combine = (left: Told | undefined, right: Told | undefined): Told | undefined => {
+  if (left === undefined || right === undefined || left === unclear) return left ?? right
+  if (left.address !== right.address) return unclear
+  if (isContradiction(left.host?.toLowerCase(), right.host?.toLowerCase())) return unclear
+  if (isContradiction(left.isSecure, right.isSecure)) return unclear
   return { address: left.address, host: shared(left.host, right.host), isSecure: shared(left.isSecure, right.isSecure) }
 }
 
@@ -139,14 +145,21 @@ const shared = <A>(left: A | undefined, right: A | undefined): A | undefined => 
 const isContradiction = (left: unknown, right: unknown): boolean =>
   left !== undefined && right !== undefined && left !== right
 
-const toldByForwarded = (trusted: TrustedProxies, fields: Headers.Headers): Told | "malformed" | undefined => {
-  const hops = Forwarded.parse(fields)
-  if (HandshakeFault.is(hops)) return "malformed"
+const toldByForwarded = (trusted: TrustedProxies, fields: Headers.Headers): Told | undefined => {
+  const hops = Headers.getAll(fields, "Forwarded").flatMap(piecesOf).flatMap(hopsOf)
   if (hops.length === 0) return undefined
   const addressOf = (index: number): string | undefined => canonical(Forwarded.node(hops[index].for ?? "").address)
   const { address, index } = walk(trusted, hops.length, addressOf)
   const { host, proto } = hops[index]
-  return { address, host: validHost(host), isSecure: secureOf(proto) }
+  return hops[index] === malformed ? unclear : { address, host: validHost(host), isSecure: secureOf(proto) }
+}
+
+/** Where an element begins is certain when no quote is in the line; otherwise a string may run across elements. */
+const piecesOf = (line: string): ReadonlyArray<string> => (line.includes('"') ? [line] : line.split(","))
+
+const hopsOf = (piece: string): ReadonlyArray<Forwarded.Hop> => {
+  const hops = Forwarded.parse([["Forwarded", piece]])
+  return HandshakeFault.is(hops) ? [malformed] : hops
 }
 
 const toldByXForwarded = (
@@ -237,6 +250,11 @@ const parseAddress = (text: string): Address | undefined => {
 }
 
 const unmapped = (address: Ipaddr.IPv6): Address => (address.isIPv4MappedAddress() ? address.toIPv4Address() : address)
+
+/** What somebody may have tampered with names nobody. */
+const unclear: Told = { address: undefined, host: undefined, isSecure: false }
+
+const malformed: Forwarded.Hop = {}
 
 const unix = "unix"
 

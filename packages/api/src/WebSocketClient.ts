@@ -80,7 +80,8 @@ const connect = (
 
 const remaining = (engine: Engine.Engine, settings: ConnectionOptions.ConnectionOptions): Journey["settings"] => {
   const deadline = engine.deadlines.now() + Duration.toMillis(settings.handshakeTimeout)
-  return () => ({ ...settings, handshakeTimeout: Math.max(1, deadline - engine.deadlines.now()) })
+  // Whole milliseconds: people read them in the error.
+  return () => ({ ...settings, handshakeTimeout: Math.max(1, Math.round(deadline - engine.deadlines.now())) })
 }
 
 const checkRedirects = ({ maxRedirects = 0 }: ConnectOptions): void => {

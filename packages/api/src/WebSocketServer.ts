@@ -102,8 +102,8 @@ export interface RunOptions<R = never> {
    */
   readonly onError?: ((cause: Cause.Cause<unknown>) => Effect.Effect<void>) | undefined
   /**
-   * Answers the requests that ask for no WebSocket: those whose `Upgrade` doesn't name it, of any method. By default they
-   * get a 426, or a 405 when the method isn't `GET`. For a page that tells where to go, or a health check; a body of the
+   * Answers the requests that ask for no WebSocket: those whose `Upgrade` doesn't name it, and those of HTTP/1.0, which has no
+   * upgrade; of any method but `CONNECT`. By default they get a 426, or a 405 when the method isn't `GET`. For a page that tells where to go, or a health check; a body of the
    * request is not read. One that fails is answered with 500 and reported like a handler. A server that is attached to
    * an HTTP server has no use for it.
    */
@@ -126,11 +126,14 @@ export interface Handlers<A = void, R = never> {
   readonly onUpgrade?: ((exchange: UpgradeExchange) => Effect.Effect<A, unknown, R>) | undefined
   /** How connections are accepted, besides what the server was made with. */
   readonly accept?: AcceptOptions<R> | undefined
-  /** Is run when a connection is open, before its first message is handled. */
+  /** Is run when a connection is open, before its first message is handled. If it fails, none is. */
   readonly onOpen?: ((socket: WebSocket, data: A) => Effect.Effect<unknown, unknown, R> | void) | undefined
   /** Handles a message; the next one waits until it is done. */
   readonly onMessage: (message: Message, socket: WebSocket, data: A) => Effect.Effect<unknown, unknown, R> | void
-  /** Is run when a connection has ended and its messages are handled, with what has ended it. */
+  /**
+   * Is run when a connection has ended and its messages are handled, with what has ended it: once for every connection that
+   * was open, whatever its other handlers did.
+   */
   readonly onClose?:
     | ((end: WebSocketError, socket: WebSocket, data: A) => Effect.Effect<unknown, unknown, R> | void)
     | undefined
@@ -209,7 +212,9 @@ export const run = <Handled extends Effect.Effect<unknown, unknown, unknown>, R 
  *
  * Each connection is accepted once `onUpgrade` has succeeded, with the options in `accept`. Its messages are handled one after
  * the other. It ends when either side closes it, with 1011 when a handler fails, and with 1001 when `serve` is interrupted;
- * all else is as for `run`.
+ * all else is as for `run`. At the deadline of a shutdown `onClose` is still begun, but what it waits for is interrupted.
+ *
+ * The handlers may require services, each its own. A `Scope` among them is that of `serve`, not of a connection.
  *
  * @example
  * import * as WebSocketServer from "@effect-ws/api/WebSocketServer"
@@ -219,10 +224,44 @@ export const run = <Handled extends Effect.Effect<unknown, unknown, unknown>, R 
  * @since 0.1.0
  * @category operations
  */
-export const serve = <A = void, R = never>(
-  handlers: Handlers<A, R>,
+export const serve = <
+  Handled extends Handling,
+  Upgraded extends Effect.Effect<unknown, unknown, unknown> = Effect.Effect<void>,
+  Opened extends Handling = void,
+  Closed extends Handling = void,
+  Chosen = never,
+  R = never
+>(
+  handlers: {
+    readonly onUpgrade?: ((exchange: UpgradeExchange) => Upgraded) | undefined
+    readonly accept?: AcceptOptions<Chosen> | undefined
+    readonly onOpen?: ((socket: WebSocket, data: Effect.Effect.Success<Upgraded>) => Opened) | undefined
+    readonly onMessage: (message: Message, socket: WebSocket, data: Effect.Effect.Success<Upgraded>) => Handled
+    readonly onClose?:
+      | ((end: WebSocketError, socket: WebSocket, data: Effect.Effect.Success<Upgraded>) => Closed)
+      | undefined
+  },
   options?: RunOptions<R>
-): Effect.Effect<never, never, WebSocketServer | R> => run((exchange) => attend(exchange, handlers), options)
+): Effect.Effect<
+  never,
+  never,
+  WebSocketServer | ContextOf<Upgraded> | Chosen | ContextOf<Opened> | ContextOf<Handled> | ContextOf<Closed> | R
+> => {
+  type All = ContextOf<Upgraded> | Chosen | ContextOf<Opened> | ContextOf<Handled> | ContextOf<Closed>
+  // A scope in the context is that of `serve`, for every handler; `run` would give one of its own to the first.
+  return Effect.contextWithEffect((context: Context.Context<All>) =>
+    run(
+      (exchange) =>
+        Effect.provide(attend(exchange, handlers as Handlers<Effect.Effect.Success<Upgraded>, All>), context),
+      options
+    )
+  )
+}
+
+type Handling = Effect.Effect<unknown, unknown, unknown> | void
+
+type ContextOf<Handled extends Handling> =
+  Handled extends Effect.Effect<infer _A, infer _E, infer Required> ? Required : never
 
 /**
  * Where the server in the context listens.

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -221,5 +222,117 @@ describe.each(roles)("WebSocket of a %s: deadlines of close", (role) => {
         yield* close()
       })
     )
+  )
+})
+
+/** Fails unless it is the clean end of a closing handshake. */
+const assertClean = (error: unknown, initiator: "local" | "peer") =>
+  assert.deepInclude(error as object, { _tag: "ConnectionClosed", clean: true, initiator })
+
+describe.each(roles)("WebSocket of a %s: the closing handshake", (role) => {
+  it.scoped(`${role} dies of every code that must not be sent, and lives on`, () =>
+    Effect.gen(function* () {
+      const { peer, socket } = yield* open(role)
+      const forbidden = [-1, 0, 999, 1004, 1005, 1006, 1015, 1016, 1999, 2000, 2999, 5000, 65_535, 65_536 + 1000]
+      for (const code of [...forbidden, 1000.5, Number.NaN, Infinity]) {
+        // 1005 alone is the empty payload.
+        const exit = yield* Effect.exit(socket.close({ code, reason: "text" }))
+        assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause), `${code}`)
+      }
+      for (const reason of ["a".repeat(124), "é".repeat(62), "\ud800".repeat(42)]) {
+        const exit = yield* Effect.exit(socket.close({ code: 1000, reason }))
+        assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
+      }
+      yield* socket.send("alive")
+      assert.deepStrictEqual(yield* peer.awaitFrames(1), ["text alive"])
+    })
+  )
+
+  for (const code of [1000, 1003, 1007, 1014, 3000, 3999, 4000, 4999]) {
+    it.scoped(`${role} sends ${code} with a reason of 123 bytes`, () =>
+      Effect.gen(function* () {
+        const { peer, socket } = yield* open(role)
+        const reason = `${"é".repeat(61)}a`
+        const outcome = yield* socket.close({ code, reason })
+        assert.deepStrictEqual(peer.said, [`close ${code} ${reason}`])
+        assert.deepInclude(outcome, { sent: { code, reason }, received: { code, reason: "" } })
+      })
+    )
+  }
+
+  it.effect(`${role} closes cleanly when both sides begin at once`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { peer, socket } = yield* open(role)
+        peer.sendClose(4001, "theirs")
+        const outcome = yield* socket.close({ code: 4000, reason: "ours" })
+        assertClean(outcome, "local")
+        assert.deepInclude(outcome, {
+          sent: { code: 4000, reason: "ours" },
+          received: { code: 4001, reason: "theirs" }
+        })
+        assert.deepStrictEqual(peer.said, ["close 4000 ours"])
+      })
+    )
+  )
+
+  it.effect(`${role} gives every fiber that closes, and who awaits the end, the same outcome, and says it once`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { peer, socket } = yield* open(role)
+        const closing = Effect.forEach([4000, 4001, 4002], (code) => socket.close({ code }), { concurrency: 3 })
+        const [outcomes, end] = yield* Effect.all([closing, socket.closed], { concurrency: 2 })
+        for (const outcome of outcomes) assert.strictEqual(outcome, end)
+        assert.deepStrictEqual(peer.said, ["close 4000"])
+      })
+    )
+  )
+
+  it.effect(`${role} takes the first Close frame of the peer, and nothing that comes behind it`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { peer, socket } = yield* open(role)
+        peer.send(peer.text("a"), peer.close(1000, "first"), peer.close(1011, "second"), peer.text("b"), "ff ff ff")
+        assert.strictEqual((yield* socket.receive)._tag, "Text")
+        const error = yield* Effect.flip(socket.receive)
+        assertClean(error, "peer")
+        assert.deepInclude(error, { received: { code: 1000, reason: "first" }, discarded: 0 })
+        yield* settled
+        if (role === "client") peer.end()
+        assert.deepStrictEqual(peer.said, ["close 1000"])
+        assert.strictEqual(yield* socket.closed, error)
+      })
+    )
+  )
+
+  it.effect(`${role} closes behind a full inbox that nobody reads`, () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { peer, socket, transport } = yield* open(role, { socket: { inboxHighWaterMark: 300 } })
+        for (let i = 0; i < 10; i++) peer.sendText("0123456789")
+        yield* settled
+        assert.isTrue(transport.ledger.isPaused)
+        assertClean(yield* socket.close(), "local")
+        assert.deepStrictEqual(peer.said, ["close 1000"])
+        assert.strictEqual((yield* socket.receive)._tag, "Text")
+      })
+    )
+  )
+
+  it.scoped(`${role} lets the server end the transport after the closing handshake that it began`, () =>
+    Effect.gen(function* () {
+      const { peer, socket, transport } = yield* open(role, { peer: { polite: false } })
+      const closing = yield* Effect.fork(socket.close())
+      yield* peer.awaitFrames(1)
+      assert.isFalse(peer.hasEnded)
+      peer.sendClose(1000)
+      yield* settled
+      assert.strictEqual(peer.hasEnded, role === "server")
+      assert.isTrue(transport.ledger.isOpen)
+      peer.end()
+      assertClean(yield* Fiber.join(closing), "local")
+      yield* settled
+      assert.isTrue(peer.hasEnded)
+    })
   )
 })

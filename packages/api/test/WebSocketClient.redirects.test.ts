@@ -3,6 +3,7 @@ import type { ConnectOptions } from "@effect-ws/api/WebSocket"
 import * as WebSocketClient from "@effect-ws/api/WebSocketClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -181,6 +182,26 @@ describe("WebSocketClient: redirects", () => {
         yield* TestClock.adjust("4500 millis")
         assert.deepInclude((yield* Fiber.join(connecting)).reason, { _tag: "Timeout", phase: "head" })
         assert.strictEqual(memory.released, 2)
+      })
+    )
+  )
+
+  it.effect("client tells in whole milliseconds how long it has waited behind a redirect", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const memory = makeConnector({ accepts: false })
+        const client = WebSocketClient.make(memory.connector, { maxRedirects: 5, handshakeTimeout: "10 seconds" })
+        const connecting = yield* Effect.fork(Effect.flip(Effect.scoped(client.connect(url))))
+        yield* settled
+        yield* TestClock.adjust(Duration.nanos(8_500_058_350n))
+        memory.peers[0]!.sendHead(...redirect("/a"))
+        yield* settled
+        yield* TestClock.adjust("2 seconds")
+        const { message, reason } = yield* Fiber.join(connecting)
+        assert(reason._tag === "Timeout")
+        assert.strictEqual(Duration.toMillis(reason.duration), 1500)
+        assert.include(message, "1s 500ms")
+        assert.notMatch(message, /\dns/)
       })
     )
   )

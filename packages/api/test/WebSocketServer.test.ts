@@ -269,7 +269,7 @@ describe("WebSocketServer: answers", () => {
         yield* settled
         assert.strictEqual(causes.length, 0)
         assert.strictEqual(lines.length, 1)
-        assert.match(lines[0]!, /^WARN .*https:\/\/evil\.example .*server\.example\.com .*origin/)
+        assert.match(lines[0]!, /^WARN .*"https:\/\/evil\.example" .*"server\.example\.com" .*origin/)
         yield* stop
       })
     )

@@ -129,6 +129,51 @@ const routing = WebSocketServer.run((exchange) =>
 )
 pinned<Equal<typeof routing, Effect.Effect<never, never, WebSocketServer.WebSocketServer | Service>>>()
 
+class Upgrading extends Context.Tag("typetest/Upgrading")<Upgrading, string>() {}
+class Choosing extends Context.Tag("typetest/Choosing")<Choosing, string>() {}
+class Opening extends Context.Tag("typetest/Opening")<Opening, string>() {}
+class Closing extends Context.Tag("typetest/Closing")<Closing, string>() {}
+class Falling extends Context.Tag("typetest/Falling")<Falling, string>() {}
+
+const attending = WebSocketServer.serve({ onMessage: (message, socket) => socket.send(message) })
+pinned<Equal<typeof attending, Effect.Effect<never, never, WebSocketServer.WebSocketServer>>>()
+
+const observing = WebSocketServer.serve({ onMessage: () => {} })
+pinned<Equal<typeof observing, Effect.Effect<never, never, WebSocketServer.WebSocketServer>>>()
+
+// What `serve` requires is all that one of its handlers requires; what belongs to a connection is what `onUpgrade` gives.
+const attendingWith = WebSocketServer.serve(
+  {
+    onUpgrade: (exchange) =>
+      exchange.request.path === "/" ? Effect.map(Upgrading, (name) => ({ name })) : WebSocket.reject(),
+    accept: { subprotocols: (offers) => Effect.as(Choosing, offers[0]) },
+    onOpen: (socket, data) => {
+      pinned<Equal<typeof data, { name: string }>>()
+      return Effect.zipRight(Opening, socket.send(data.name))
+    },
+    onMessage: (message, _socket, data) => {
+      pinned<Equal<typeof data, { name: string }>>()
+      if (message._tag === "Text") return Effect.flatMap(Service, ({ work }) => work)
+    },
+    onClose: (end, _socket, data) => {
+      pinned<Equal<[typeof end, typeof data], [WebSocketError, { name: string }]>>()
+      return end._tag === "ConnectionClosed" ? Effect.asVoid(Closing) : Effect.fail("no" as const)
+    }
+  },
+  { fallback: () => Effect.as(Falling, { status: 200 }) }
+)
+pinned<
+  Equal<
+    Effect.Effect.Context<typeof attendingWith>,
+    WebSocketServer.WebSocketServer | Upgrading | Choosing | Opening | Service | Closing | Falling
+  >
+>()
+
+// Handlers that were made elsewhere, as a value.
+declare const handlers: WebSocketServer.Handlers<number, Service>
+const attendingThem = WebSocketServer.serve(handlers)
+pinned<Equal<typeof attendingThem, Effect.Effect<never, never, WebSocketServer.WebSocketServer | Service>>>()
+
 const server = WebSocketServer.make(listener)
 pinned<Equal<typeof server, Effect.Effect<WebSocketServer.Service, never, Scope.Scope>>>()
 

@@ -256,6 +256,7 @@ type Rules = { readonly [K in Tag]: (detail: Details[K]) => readonly [section: s
 const sectionOf = (head: HeadKind): string => (head === "request" ? "RFC 6455 4.2.1" : "RFC 6455 4.1")
 
 const grammarOf = (field: string): string => {
+  if (field === "Content-Length" || field === "Transfer-Encoding") return "RFC 9112 6.3"
   if (field === "Sec-WebSocket-Extensions") return "RFC 6455 9.1"
   return field === "Sec-WebSocket-Protocol" ? "RFC 6455 4.3" : "RFC 9110 5.6.1"
 }

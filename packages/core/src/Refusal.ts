@@ -72,7 +72,7 @@ export const fromFault = (fault: HandshakeFault.HandshakeFault): Refusal => {
  * **Details**
  *
  * Adds `Content-Length`, `Content-Type` where there is a body, and `Connection`, which names `Upgrade` if that field is
- * present and `close` unless the connection is kept. A body is left out where the status has none (204, 304).
+ * present and `close` unless the connection is kept. A body is left out where the status has none (204, 205, 304).
  *
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-6
  * @since 0.1.0
@@ -102,10 +102,12 @@ export const encode = (
   return options.omitBody === true || isBodiless(refusal) ? head : concat(head, refusal.body)
 }
 
-/** RFC 9110 15.3.5, 15.4.5: these statuses have no body. */
-const isBodiless = ({ status }: Refusal): boolean => status === 204 || status === 304
+/** RFC 9110 15.3.5, 15.3.6, 15.4.5: these statuses have no body. */
+const isBodiless = ({ status }: Refusal): boolean => status === 204 || status === 205 || status === 304
 
 const framing = (refusal: Refusal): Headers.Headers => {
+  // RFC 9110 15.3.6: a 205 says so, since to a reader it is framed like any other response.
+  if (refusal.status === 205) return [["Content-Length", "0"]]
   // RFC 9110 8.6: no Content-Length on a 204; on a 304 it would speak of another response.
   if (isBodiless(refusal)) return Headers.empty
   const length: Headers.Field = ["Content-Length", `${refusal.body.length}`]
@@ -160,6 +162,7 @@ const fieldsByStatus: { readonly [status: number]: Headers.Headers } = {
 const reasonPhrases: { readonly [status: number]: string } = {
   200: "OK",
   204: "No Content",
+  205: "Reset Content",
   301: "Moved Permanently",
   302: "Found",
   303: "See Other",

@@ -156,33 +156,40 @@ export interface PlainRequest {
   readonly query?: string | undefined
   /** The HTTP version: `1.0` or later. */
   readonly version: string
-  /** The host with its port, if any, as it was sent; an absolute target's goes before the `Host` field. */
+  /**
+   * The host with its port, if any, as it was sent; an absolute target's goes before the `Host` field. Empty when a request
+   * of HTTP/1.0 names none.
+   */
   readonly host: string
   /** All field lines. */
   readonly fields: Headers.Headers
 }
 
 /**
- * Validates what any request has, a target and a host: for a server that answers plain requests too.
+ * Validates what any request has, a target, a host, and a body whose end could be found: for a server that answers plain
+ * requests too. Any method may ask but `CONNECT`, which wants a tunnel.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-3.2
  * @since 0.1.0
  * @category validation
  */
 export const validatePlain = (head: HttpHead.RequestHead): PlainRequest | HandshakeFault.RequestFault => {
-  const fault = checkTarget(head) ?? checkHost(head)
+  const fault = checkNoTunnel(head) ?? checkTarget(head) ?? checkPlainHost(head) ?? checkFraming(head)
   return fault ?? { _tag: "PlainRequest", ...located(head) }
 }
 
 /**
- * Says whether a request names `websocket` in its `Upgrade`, rightly or wrongly otherwise. One that doesn't is a plain one.
+ * Says whether a request names `websocket` in its `Upgrade`, rightly or wrongly otherwise. One that doesn't is a plain one,
+ * and so is one of HTTP/1.0, in which the field is ignored.
  *
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.8
  * @since 0.1.0
  * @category guards
  */
-export const namesWebSocket = ({ fields }: HttpHead.RequestHead): boolean => {
-  const protocols = Headers.protocols(fields, "Upgrade")
-  return !HandshakeFault.is(protocols) && Headers.includes(protocols, "websocket")
+export const namesWebSocket = (head: HttpHead.RequestHead): boolean => {
+  const protocols = Headers.protocols(head.fields, "Upgrade")
+  const named = !HandshakeFault.is(protocols) && Headers.includes(protocols, "websocket")
+  return named && checkVersion(head) === undefined
 }
 
 /**
@@ -249,6 +256,35 @@ const checkBody: Check = ({ fields }) => {
   const lengths = Headers.getAll(fields, "Content-Length")
   const none = lengths.length === 0 || (lengths.length === 1 && /^0+$/.test(lengths[0]))
   return none ? undefined : HandshakeFault.make("UnexpectedBody", { field: "Content-Length" })
+}
+
+// RFC 9110 9.3.6.
+const checkNoTunnel: Check = (head) => (head.method === "CONNECT" ? checkMethod(head) : undefined)
+
+// RFC 9112 3.2: from HTTP/1.1 on it has to be there.
+const checkPlainHost: Check = (head) => {
+  const mayLackHost = checkVersion(head) !== undefined && !Headers.has(head.fields, "Host")
+  return mayLackHost ? undefined : checkHost(head)
+}
+
+// RFC 9112 6.3: where a body ends must be beyond doubt, also for whoever stands between and reads what is behind it.
+const checkFraming: Check = (head) =>
+  Headers.has(head.fields, "Transfer-Encoding") ? checkChunked(head) : checkLength(head)
+
+const checkLength: Check = ({ fields }) => {
+  const lengths = Headers.getAll(fields, "Content-Length")
+  const isClear = lengths.length === 0 || (lengths.length === 1 && /^\d+$/.test(lengths[0]))
+  return isClear ? undefined : HandshakeFault.make("MalformedField", { field: "Content-Length" })
+}
+
+const checkChunked: Check = (head) => {
+  if (Headers.has(head.fields, "Content-Length"))
+    return HandshakeFault.make("MalformedField", { field: "Content-Length" })
+  const codings = Headers.tokens(head.fields, "Transfer-Encoding")
+  const isChunked = !HandshakeFault.is(codings) && codings.length === 1 && Headers.includes(codings, "chunked")
+  // RFC 9112 6.1: HTTP/1.0 has no chunks.
+  if (isChunked && checkVersion(head) === undefined) return undefined
+  return HandshakeFault.make("MalformedField", { field: "Transfer-Encoding" })
 }
 
 // 4.2.1 item 3.
@@ -342,7 +378,7 @@ const build = (
 
 const located = ({ fields, method, target, version }: HttpHead.RequestHead): Omit<PlainRequest, "_tag"> => {
   const { host, path, query } = RequestTarget.parse(target) as RequestTarget.RequestTarget
-  return { method, target, path, query, version, host: host ?? Headers.getAll(fields, "Host")[0], fields }
+  return { method, target, path, query, version, host: host ?? Headers.getAll(fields, "Host")[0] ?? "", fields }
 }
 
 /** The fields a client may not set by hand, besides those that begin with `Sec-WebSocket-`. */

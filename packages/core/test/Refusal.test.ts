@@ -143,6 +143,11 @@ describe("RFC 9112 6: writing a refusal", () => {
     }
   })
 
+  it("RFC 9110 15.3.6: server writes no body for a 205, and says so", () => {
+    const lines = written(custom({ status: 205, body: bytes("abc") }), { keepAlive: true })
+    assert.deepStrictEqual(lines, ["HTTP/1.1 205 Reset Content", "Content-Length: 0", "", ""])
+  })
+
   it("server writes the reason phrase given, the usual one, or none", () => {
     assert.strictEqual(written(custom({ reasonPhrase: "Go away" }))[0], "HTTP/1.1 403 Go away")
     assert.strictEqual(written(custom({ status: 503 }))[0], "HTTP/1.1 503 Service Unavailable")

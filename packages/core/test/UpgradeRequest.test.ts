@@ -303,7 +303,9 @@ describe("routing", () => {
 
   it("server tells a plain request by its Upgrade, and checks its target and its host all the same", () => {
     const names = (lines: ReadonlyArray<string>) => UpgradeRequest.namesWebSocket(readRequest(lines))
-    assert.isTrue(names(["POST / HTTP/1.0", "Upgrade: h2c", "upgrade: WebSocket"]))
+    assert.isTrue(names(["POST / HTTP/1.1", "Upgrade: h2c", "upgrade: WebSocket"]))
+    // RFC 9110 7.8: in HTTP/1.0 the field is ignored.
+    assert.isFalse(names(["GET / HTTP/1.0", "Upgrade: websocket", "Connection: Upgrade"]))
     assert.isFalse(names(["GET / HTTP/1.1", "Upgrade: h2c"]))
     assert.isFalse(names(["GET / HTTP/1.1"]))
     const plain = (...lines: ReadonlyArray<string>) => UpgradeRequest.validatePlain(readRequest(lines))
@@ -320,6 +322,65 @@ describe("routing", () => {
     assertFault(plain("GET * HTTP/1.1", "Host: a"), "InvalidTarget")
     assertFault(plain("GET / HTTP/1.1"), "MissingHost")
     assertFault(plain("GET / HTTP/1.1", "Host: a", "Host: a"), "RepeatedField", { field: "Host" })
+  })
+
+  it("RFC 9112 3.2: server takes a plain request of HTTP/1.0 without a Host, and none with a wrong one", () => {
+    const plain = (...lines: ReadonlyArray<string>) => UpgradeRequest.validatePlain(readRequest(lines))
+    assert.deepInclude(plain("GET /x HTTP/1.0"), { _tag: "PlainRequest", path: "/x", host: "" })
+    assert.deepInclude(plain("GET http://b/x HTTP/1.0"), { _tag: "PlainRequest", path: "/x", host: "b" })
+    assert.deepInclude(plain("GET /x HTTP/1.0", "Host: a"), { _tag: "PlainRequest", host: "a" })
+    assertFault(plain("GET / HTTP/1.0", "Host: a b"), "InvalidHost")
+    assertFault(plain("GET / HTTP/1.0", "Host: a", "Host: b"), "RepeatedField", { field: "Host" })
+  })
+
+  it("RFC 9110 9.3.6: server opens no tunnel for a plain request", () => {
+    for (const target of ["a:80", "/", "http://a/"]) {
+      const fault = UpgradeRequest.validatePlain(readRequest([`CONNECT ${target} HTTP/1.1`, "Host: a"]))
+      assertFault(fault, "Method", { method: "CONNECT" })
+    }
+  })
+
+  it.each([
+    ["Content-Length: 0"],
+    ["Content-Length: 0012"],
+    ["Content-Length: 99999999999999999999"],
+    ["Transfer-Encoding: chunked"],
+    ["Transfer-Encoding: , Chunked ,"]
+  ])("RFC 9112 6.3: server takes a plain request with %s", (line) => {
+    const request = UpgradeRequest.validatePlain(readRequest(["POST / HTTP/1.1", "Host: a", line]))
+    assert.strictEqual(request._tag, "PlainRequest")
+  })
+
+  it.each([
+    ["Content-Length", ""],
+    ["Content-Length", "x"],
+    ["Content-Length", "+1"],
+    ["Content-Length", "-1"],
+    ["Content-Length", "1.0"],
+    ["Content-Length", "0x1"],
+    ["Content-Length", "1 2"],
+    ["Content-Length", "1, 1"],
+    ["Content-Length", "1", "1"],
+    ["Content-Length", "1", "2"],
+    ["Transfer-Encoding", ""],
+    ["Transfer-Encoding", "identity"],
+    ["Transfer-Encoding", "gzip, chunked"],
+    ["Transfer-Encoding", "chunked, gzip"],
+    ["Transfer-Encoding", "chunked, chunked"],
+    ["Transfer-Encoding", "chunked", "chunked"],
+    ["Transfer-Encoding", "xchunked"],
+    ["Transfer-Encoding", "chunked;"]
+  ])("RFC 9112 6.3: server refuses a plain request whose %s says %j", (field, ...values) => {
+    const lines = values.filter((value) => value !== undefined).map((value) => `${field}: ${value}`)
+    const fault = UpgradeRequest.validatePlain(readRequest(["POST / HTTP/1.1", "Host: a", ...lines]))
+    assertFault(fault, "MalformedField", { field, section: "RFC 9112 6.3" })
+  })
+
+  it("RFC 9112 6.3: server refuses a plain request whose length is told in two ways, or that can't have chunks", () => {
+    const both = ["POST / HTTP/1.1", "Host: a", "Content-Length: 3", "Transfer-Encoding: chunked"]
+    assertFault(UpgradeRequest.validatePlain(readRequest(both)), "MalformedField", { field: "Content-Length" })
+    const old = ["POST / HTTP/1.0", "Host: a", "Transfer-Encoding: chunked"]
+    assertFault(UpgradeRequest.validatePlain(readRequest(old)), "MalformedField", { field: "Transfer-Encoding" })
   })
 
   it("server keeps a connection only if the next request can be found on it", () => {

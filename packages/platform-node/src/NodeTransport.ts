@@ -54,6 +54,7 @@ class DuplexTransport implements Transport {
   readonly info: TransportInfo
   private readonly duplex: Duplex
   private readonly address: string | undefined
+  private readonly isPlain: boolean
   private sink: TransportSink | undefined
   private error: TransportError | undefined
   private isPaused = false
@@ -66,9 +67,13 @@ class DuplexTransport implements Transport {
   /** A call into the stream is under way: what the stream tells during it is told later. */
   private isCalling = false
   private later: Array<() => void> = []
+  /** In bytes: what was read since the other streams last had their turn. */
+  private readAtOnce = 0
+  private rest: NodeJS.Immediate | undefined
 
   constructor(duplex: Duplex, options: Options) {
     this.duplex = duplex
+    this.isPlain = duplex instanceof Net.Socket && !(duplex instanceof Tls.TLSSocket)
     this.info = { ...infoOf(duplex), ...options.info }
     this.address = options.address ?? addressOf(this.info)
     this.hasEnded = duplex.readableEnded
@@ -124,7 +129,7 @@ class DuplexTransport implements Transport {
 
   resume(): void {
     this.isPaused = false
-    if (this.isStarted) this.call(() => this.duplex.resume())
+    if (this.isStarted && this.rest === undefined) this.call(() => this.duplex.resume())
   }
 
   end(): void {
@@ -148,8 +153,26 @@ class DuplexTransport implements Transport {
   }
 
   private readonly onData = (chunk: Uint8Array): void => {
+    this.count(chunk.length)
     if (this.mustWait()) this.tellLater(() => this.sink!.chunk(chunk))
     else this.sink!.chunk(chunk)
+  }
+
+  // Node reads the same stream again and again while there is something, and does all that follows from it, before it looks
+  // at another one. Of a plain socket it knows by a read that doesn't fill its buffer that there is no more for now.
+  private count(size: number): void {
+    this.readAtOnce = this.isPlain && size < readBuffer ? 0 : this.readAtOnce + size
+    if (this.readAtOnce >= mostAtOnce) this.giveWay()
+  }
+
+  private giveWay(): void {
+    this.readAtOnce = 0
+    if (this.rest !== undefined) return
+    this.duplex.pause()
+    this.rest = setImmediate(() => {
+      this.rest = undefined
+      if (!this.isPaused) this.call(() => this.duplex.resume())
+    })
   }
 
   private readonly onEnd = (): void => {
@@ -172,6 +195,7 @@ class DuplexTransport implements Transport {
   private readonly onClose = (): void => {
     this.isOver = true
     this.owesDrained = false
+    clearImmediate(this.rest)
     this.duplex.off("error", this.onError)
     this.duplex.off("end", this.onEnd)
     this.duplex.off("drain", this.onDrain)
@@ -221,6 +245,12 @@ class DuplexTransport implements Transport {
     for (const event of events) event()
   }
 }
+
+/** In bytes: the buffer that Node reads a socket into. */
+const readBuffer = 64 * 1024
+
+/** In bytes: what a stream may read before it gives way to the others. With less, giving way would cost large messages too much. */
+const mostAtOnce = 256 * 1024
 
 const addressOf = ({ remoteAddress }: TransportInfo): string | undefined =>
   remoteAddress === undefined ? undefined : formatAddress(remoteAddress)

@@ -28,12 +28,15 @@ export const isUpgrade = (request: Http.IncomingMessage): boolean =>
  * **Details**
  *
  * The request is checked, and answered where it can't be accepted, as by `WebSocket.acceptTransport`; `head` is copied, and
- * its frames come first. A refusal ends the socket, since nobody is left who reads the next request on it.
+ * its frames come first. A refusal ends the socket, since nobody is left who reads the next request on it. `maxHeadSize` and
+ * `maxHeadFields` count once more for what Node has read; a head that reaches the server's `maxHeadersCount`, beyond which
+ * Node drops fields, is refused.
  *
  * **Gotchas**
  *
  * Call it in the listener of the event, since it takes the socket at once; the effect may run later. The effect can be run
- * once. A socket of a server with a `timeout` of its own loses it.
+ * once. A socket of a server with a `timeout` of its own loses it. Don't call it while a response to an earlier request on
+ * the same socket isn't finished: it would be written into the WebSocket.
  *
  * @example
  * import * as NodeUpgrade from "@effect-ws/platform-node/NodeUpgrade"
@@ -59,7 +62,9 @@ export const accept = <R = never>(
   options: WebSocket.AcceptOptions<R> = {}
 ): Effect.Effect<WebSocket.WebSocket, HandshakeError, R | Scope.Scope> => {
   const { leftover, request: read, transport } = upgradeEvent.toIncoming(request, socket, head)
-  return WebSocket.acceptTransport(transport, { ...options, request: read!, leftover, keepAlive: false }).pipe(
-    nodeEngine.provide
-  )
+  // Node leaves its server on each of its sockets.
+  const { server } = socket as Duplex & { readonly server?: Http.Server }
+  const maxHeadFields = upgradeEvent.maxHeadFields(server, options.maxHeadFields)
+  const all = { ...options, maxHeadFields, request: read!, leftover, keepAlive: false } as const
+  return WebSocket.acceptTransport(transport, all).pipe(nodeEngine.provide)
 }

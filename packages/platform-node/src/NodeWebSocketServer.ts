@@ -19,6 +19,7 @@ import type * as Https from "node:https"
 import * as attachedListener from "./internal/attachedListener.ts"
 import * as nodeListener from "./internal/nodeListener.ts"
 import * as nodeEngine from "./internal/nodeEngine.ts"
+import * as upgradeEvent from "./internal/upgradeEvent.ts"
 
 /**
  * Says where to listen, and how the connections are bounded by default; `accept` may say otherwise for each.
@@ -81,6 +82,12 @@ export const layerConfig = (
  *
  * Building the Layer waits until the server listens. Of its address, its TLS and its life the server remains the owner.
  *
+ * The limits of a head are those of Node first, which answers by itself what is beyond `maxHeaderSize`; `maxHeadSize` and
+ * `maxHeadFields` count once more for what Node has read. A head that reaches the server's `maxHeadersCount`, as it was when
+ * the Layer was built, is refused with 431, since Node drops fields beyond it. An upgrade that was sent before the answer to
+ * an earlier request on the same connection has gone out is dropped with the connection (RFC 9112 9.3.2). An upgrade to
+ * another protocol is given back to the server without its `Upgrade` field unless somebody else listens for `"upgrade"`.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -90,7 +97,12 @@ export const layerAttached = (
 ): Layer.Layer<WebSocketServer.WebSocketServer, ServerError> =>
   Layer.scoped(
     WebSocketServer.WebSocketServer,
-    Effect.flatMap(attachedListener.make(server), (listener) => fromListener(listener, options))
+    Effect.flatMap(attachedListener.make(server), (listener) =>
+      fromListener(listener, {
+        ...options,
+        maxHeadFields: upgradeEvent.maxHeadFields(server, options?.maxHeadFields)
+      })
+    )
   )
 
 const fromListener = (listener: Listener, options: WebSocketServer.Options | undefined) =>

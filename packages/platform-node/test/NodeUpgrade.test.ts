@@ -8,7 +8,7 @@ import type * as Http from "node:http"
 import { makeInbox } from "./support/inbox.ts"
 import { withoutLeaks } from "./support/leaks.ts"
 import { connectWs, close, opened, text } from "./support/peers.ts"
-import { masked, rawUpgrade } from "./support/rawPeer.ts"
+import { masked, rawClient, rawUpgrade, upgradeRequest } from "./support/rawPeer.ts"
 import { httpPort, httpServer } from "./support/serving.ts"
 import { event } from "./support/sockets.ts"
 
@@ -69,6 +69,54 @@ describe("NodeUpgrade", () => {
       const error = exit.cause.error as HandshakeError
       assert.deepInclude(error, { _tag: "HandshakeError", reusable: false })
       assert.strictEqual(error.reason._tag, "ForbiddenOrigin")
+    }).pipe(Effect.scoped, withoutLeaks)
+  )
+
+  it.scopedLive("server refuses by hand a head beyond its limits, and one of which Node has dropped fields", () =>
+    Effect.gen(function* () {
+      const { nextEnd, port, server } = yield* serveByHand({ maxHeadFields: 50, maxHeadSize: 2048 })
+      const ask = (fields: string) =>
+        Effect.gen(function* () {
+          const peer = yield* rawClient({ port })
+          peer.send(Buffer.from(upgradeRequest.replace("\r\n\r\n", `\r\n${fields}\r\n`)))
+          const answer = yield* peer.next
+          assert(answer._tag === "Head")
+          if (!answer.head.startsWith("HTTP/1.1 101 ")) {
+            assert.match(answer.head, /^HTTP\/1\.1 431 [^]*\r\nConnection: close$/)
+            const exit = yield* nextEnd
+            assert(exit._tag === "Failure" && exit.cause._tag === "Fail")
+            return (exit.cause.error as HandshakeError).reason
+          }
+          peer.socket.destroy()
+          yield* nextEnd
+          return answer.head.slice(9, 12)
+        })
+      // The request has five fields of its own.
+      assert.strictEqual(yield* ask("a:\r\n".repeat(45)), "101")
+      assert.deepInclude(yield* ask("a:\r\n".repeat(46)), { _tag: "TooManyFields", limit: 50 })
+      const rest = 2048 - upgradeRequest.length - "a: \r\n".length
+      assert.strictEqual(yield* ask(`a: ${"x".repeat(rest)}\r\n`), "101")
+      assert.deepInclude(yield* ask(`a: ${"x".repeat(rest + 1)}\r\n`), { _tag: "HeadTooLarge", limit: 2048 })
+      server.maxHeadersCount = 40
+      assert.strictEqual(yield* ask("a:\r\n".repeat(34)), "101")
+      assert.deepInclude(yield* ask("a:\r\n".repeat(35)), { _tag: "TooManyFields", limit: 39 })
+      assert.deepInclude(yield* ask(`${"a:\r\n".repeat(60)}Transfer-Encoding: chunked\r\n`), { _tag: "TooManyFields" })
+      server.maxHeadersCount = 0
+      assert.strictEqual(yield* ask("a:\r\n".repeat(45)), "101")
+    }).pipe(Effect.scoped, withoutLeaks)
+  )
+
+  it.scopedLive("server refuses by hand a head that reaches the limit Node has by default", () =>
+    Effect.gen(function* () {
+      const { nextEnd, port } = yield* serveByHand({ maxHeadFields: 10_000, maxHeadSize: 1_000_000 })
+      const peer = yield* rawClient({ port })
+      const fields = `${"a:\r\n".repeat(1100)}Transfer-Encoding: chunked\r\n`
+      peer.send(Buffer.from(upgradeRequest.replace("\r\n\r\n", `\r\n${fields}\r\n`)))
+      const answer = yield* peer.next
+      assert.match(answer._tag === "Head" ? answer.head : answer._tag, /^HTTP\/1\.1 431 /)
+      const exit = yield* nextEnd
+      assert(exit._tag === "Failure" && exit.cause._tag === "Fail")
+      assert.deepInclude((exit.cause.error as HandshakeError).reason, { _tag: "TooManyFields", limit: 999 })
     }).pipe(Effect.scoped, withoutLeaks)
   )
 

@@ -302,15 +302,29 @@ describe("NodeWebSocketServer.layerAttached", () => {
     }).pipe(Effect.scoped, withoutLeaks)
   )
 
-  it.scopedLive("server refuses an upgrade to h2c when nobody else listens for it", () =>
+  it.scopedLive("server leaves an upgrade to h2c to its HTTP server when nobody else listens for it", () =>
     Effect.gen(function* () {
       const server = yield* serveEcho(NodeWebSocketServer.layerAttached(yield* httpServer))
       const other = yield* rawClient({ port: server.port })
-      other.send(Buffer.from(upgradeRequest.replace("Upgrade: websocket", "Upgrade: h2c")))
+      const asked = upgradeRequest.replace("Upgrade: websocket", "Upgrade: h2c")
+      other.send(Buffer.from(asked.replace("Connection: Upgrade", "Connection: Upgrade, close")))
       const head = yield* other.next
-      assert.match(head._tag === "Head" ? head.head : "", /^HTTP\/1\.1 4\d\d /)
-      assert.strictEqual((yield* other.next)._tag, "Body")
+      assert.match(head._tag === "Head" ? head.head : "", /^HTTP\/1\.1 200 OK\r\n/)
+      assert.deepStrictEqual(yield* other.next, { _tag: "Body", body: "page of /" })
       assert.deepStrictEqual(yield* other.next, { _tag: "End" })
+    }).pipe(Effect.scoped, withoutLeaks)
+  )
+
+  it.scopedLive("server refuses a head of which its HTTP server may have dropped fields", () =>
+    Effect.gen(function* () {
+      const http = yield* httpServer
+      http.maxHeadersCount = 40
+      const server = yield* serveEcho(NodeWebSocketServer.layerAttached(http))
+      const other = yield* rawClient({ port: server.port })
+      const fields = `${"a:\r\n".repeat(60)}Transfer-Encoding: chunked\r\n`
+      other.send(Buffer.from(upgradeRequest.replace("\r\n\r\n", `\r\n${fields}\r\n`)))
+      const head = yield* other.next
+      assert.match(head._tag === "Head" ? head.head : "", /^HTTP\/1\.1 431 [^]*\r\nConnection: close$/)
     }).pipe(Effect.scoped, withoutLeaks)
   )
 

@@ -91,7 +91,7 @@ describe("Attack cases of the opening handshake: requests", () => {
     }))
 
   it.scopedLive(
-    "server, case 1: attached to node:http whose limit swallows the Upgrade, it lives, and opens nothing",
+    "server, case 1: attached to node:http whose limit swallows the Upgrade, it answers with 431, and opens nothing",
     () =>
       Effect.gen(function* () {
         const http = yield* Effect.acquireRelease(
@@ -107,8 +107,8 @@ describe("Attack cases of the opening handshake: requests", () => {
         const attached = yield* serveEcho(NodeWebSocketServer.layerAttached(http))
         const port = httpPort(http)
         const filler = Array.from({ length: 200 }, (_, i) => `X-${i}: a`).join("\r\n")
-        yield* assertStatus({ ...attached, port }, 426, request({}, `GET / HTTP/1.1\r\nHost: localhost\r\n${filler}`))
-        yield* assertStatus({ ...attached, port }, 400, request({}, `GET / HTTP/1.1\r\n${filler}`))
+        yield* assertStatus({ ...attached, port }, 431, request({}, `GET / HTTP/1.1\r\nHost: localhost\r\n${filler}`))
+        yield* assertStatus({ ...attached, port }, 431, request({}, `GET / HTTP/1.1\r\n${filler}`))
         http.maxHeadersCount = 100
         yield* assertStatus({ ...attached, port }, 101, request())
       }).pipe(Effect.scoped, withoutLeaks)

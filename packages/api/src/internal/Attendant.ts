@@ -1,22 +1,30 @@
 /**
- * Looks after a connection whose handler has gone: there is a fiber only while a message is handled.
+ * Looks after a connection whose handler has gone: there is a fiber only while something is handled.
+ *
+ * One thing at a time: `onOpen`, then message after message, and `onClose` when the connection has ended and nothing in
+ * front of that is left to be handled.
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type { WebSocket } from "../WebSocket.ts"
 import type { Handlers } from "../WebSocketServer.ts"
 import type { Connection } from "./Connection.ts"
+import * as Handle from "./handle.ts"
 import type { Holder } from "./Inbox.ts"
 
 /** What an attendant is given by the server. */
 export interface House<R> {
   readonly fork: (effect: Effect.Effect<void, never, R>) => void
   /** Reports what a handler failed with, unless it was to be expected. */
-  readonly report: (cause: Cause.Cause<unknown>) => Effect.Effect<void>
+  readonly reportFailure: (cause: Cause.Cause<unknown>) => Effect.Effect<void>
   /** The connection has ended, and so have its handlers. */
-  readonly onOver: () => void
+  readonly leave: () => void
 }
+
+/** What handles something, and may fail. */
+type Handling<R> = Effect.Effect<unknown, unknown, R>
 
 export class Attendant<A, R> implements Holder {
   isWaiting = false
@@ -28,6 +36,8 @@ export class Attendant<A, R> implements Holder {
   private house: House<R> | undefined = undefined
   private hasFailed = false
   private isOver = false
+  private isGivenUp = false
+  private closer: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   constructor(connection: Connection, socket: WebSocket, data: A, handlers: Handlers<A, R>) {
     this.connection = connection
@@ -36,64 +46,102 @@ export class Attendant<A, R> implements Holder {
     this.handlers = handlers
   }
 
-  /** Begins to hand out messages, those first that have come already. */
-  begin(house: House<R>): void {
-    this.house = house
-    this.isWaiting = true
-    this.connection.inbox.attend(this)
-    this.connection.whenEnded(() => this.end())
-    this.wake()
+  /** Opens, and begins to hand out messages then, those first that have come already. */
+  begin(house: House<R>): Effect.Effect<void, never, R> {
+    return Effect.suspend(() => {
+      this.house = house
+      this.connection.whenEnded(() => this.end())
+      return this.attempt(() => this.handlers.onOpen?.(this.socket, this.data))
+    })
+  }
+
+  /** Waits for nothing any more, neither for messages nor for what goes on when it ends. */
+  giveUp(): void {
+    this.isGivenUp = true
+    this.end()
   }
 
   wake(): void {
-    if (!this.isWaiting || this.hasFailed || !this.connection.inbox.hasNext) return
-    this.isWaiting = false
-    this.house!.fork(Effect.matchCauseEffect(this.handleAll, { onFailure: this.fail, onSuccess: this.rest }))
+    if (!this.isWaiting) return
+    const { inbox } = this.connection
+    if (!this.hasFailed && inbox.hasNext) return this.handle()
+    if (this.isOver && (this.hasFailed || this.isGivenUp || inbox.isEmpty)) this.close()
   }
 
-  private readonly step = (): Effect.Effect<unknown, unknown, R> => {
+  private end(): void {
+    this.isOver = true
+    this.wake()
+  }
+
+  private handle(): void {
+    this.isWaiting = false
+    const { inbox } = this.connection
+    const loop = Effect.whileLoop<unknown, unknown, R>({
+      while: () => inbox.hasNext,
+      body: () => this.handleNext(),
+      step: ignore
+    })
+    this.house!.fork(this.attempt(() => loop))
+  }
+
+  private handleNext(): Handling<R> {
     const message = this.connection.inbox.poll()
     if (message === undefined) return Exit.void
     return this.handlers.onMessage(message, this.socket, this.data) ?? Exit.void
   }
 
-  private readonly handleAll: Effect.Effect<void, unknown, R> = Effect.whileLoop({
-    while: () => this.connection.inbox.hasNext,
-    body: this.step,
-    step: () => {}
-  })
-
-  private readonly rest = (): Effect.Effect<void> =>
-    Effect.sync(() => {
-      this.isWaiting = true
-      this.wake()
-      if (this.isWaiting) this.connection.onIdle()
-      if (this.isOver) this.end()
-    })
-
-  private readonly fail = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-    Effect.zipRight(
-      this.house!.report(cause),
-      Effect.suspend(() => {
-        this.hasFailed = true
-        this.connection.shutdown(Cause.isInterruptedOnly(cause) ? goingAway : internalError)
-        return this.rest()
+  // Whoever is interrupted, at the deadline of a shutdown, still has to leave the connection to the next.
+  private attempt(use: () => Handling<R> | void): Effect.Effect<void, never, R> {
+    return Effect.uninterruptible(
+      Effect.matchCauseEffect(Effect.interruptible(Effect.suspend(() => use() ?? Exit.void)), {
+        onFailure: (cause) => this.fail(cause),
+        onSuccess: () => this.rest()
       })
     )
+  }
 
-  // The messages in front of the end are handled first.
-  private end(): void {
-    this.isOver = true
-    if (!this.isWaiting) return
-    this.isWaiting = false
-    const { house, socket } = this
-    const closing = Effect.suspend(
-      () => this.handlers.onClose?.(this.connection.failure!, socket, this.data) ?? Exit.void
+  private rest(): Effect.Effect<void> {
+    const { inbox } = this.connection
+    this.isWaiting = true
+    inbox.attend(this)
+    this.wake()
+    if (inbox.isIdle) this.connection.onIdle()
+    return this.isGivenUp && this.closer !== undefined ? Fiber.interrupt(this.closer).pipe(Effect.asVoid) : Exit.void
+  }
+
+  // As when the scope of a handler closes; that is not waited for.
+  private fail(cause: Cause.Cause<unknown>): Effect.Effect<void> {
+    this.hasFailed = true
+    this.connection.shutdown(Handle.releaseReason(Exit.failCause(cause)))
+    return Effect.ensuring(
+      this.house!.reportFailure(cause),
+      Effect.suspend(() => this.rest())
     )
-    const closed = Effect.catchAllCause(closing, (cause) => house!.report(cause))
-    house!.fork(Effect.ensuring(Effect.asVoid(closed), Effect.sync(house!.onOver)))
+  }
+
+  private close(): void {
+    this.isWaiting = false
+    const { handlers, house } = this
+    if (handlers.onClose === undefined) return house!.leave()
+    const closing = Effect.suspend(
+      () => handlers.onClose!(this.connection.failure!, this.socket, this.data) ?? Exit.void
+    )
+    const closed = Effect.matchCauseEffect(Effect.interruptible(closing), {
+      onFailure: (cause) => this.leave(house!.reportFailure(cause)),
+      onSuccess: () => this.leave(Exit.void)
+    })
+    house!.fork(
+      Effect.withFiberRuntime<void, never, R>((fiber) => {
+        this.closer = fiber
+        return Effect.uninterruptible(closed)
+      })
+    )
+  }
+
+  private leave(rest: Effect.Effect<void>): Effect.Effect<void> {
+    this.house!.leave()
+    return rest
   }
 }
 
-const goingAway = { code: 1001, reason: "" }
-const internalError = { code: 1011, reason: "" }
+const ignore = (): void => {}

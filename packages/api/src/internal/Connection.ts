@@ -7,7 +7,7 @@
 import * as CloseCode from "@effect-ws/core/CloseCode"
 import type { CloseReason } from "@effect-ws/core/CloseReason"
 import * as Protocol from "@effect-ws/core/Protocol"
-import type { Failed, ProtocolEvent } from "@effect-ws/core/ProtocolEvent"
+import type { Failed, PiecesReceived, ProtocolEvent } from "@effect-ws/core/ProtocolEvent"
 import * as ProtocolFault from "@effect-ws/core/ProtocolFault"
 import type { Message } from "@effect-ws/core/Message"
 import type { Role } from "@effect-ws/core/Role"
@@ -30,6 +30,7 @@ import { Inbox, type InboxEvents, messageCost } from "./Inbox.ts"
 import { Outbox, type OutboxEvents } from "./Outbox.ts"
 import { Sending } from "./Sending.ts"
 import { StreamReader } from "./StreamReader.ts"
+import { Turns } from "./Turns.ts"
 import { timesOf, Watch, type Watched } from "./Watch.ts"
 
 export class Connection implements TransportSink, InboxEvents, OutboxEvents, Watched {
@@ -46,7 +47,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   private readonly watch: Watch
   private readonly endDeadlines: EndDeadlines
   private reader: StreamReader | undefined = undefined
-  private turns: Effect.Semaphore | undefined = undefined
+  private turns: Turns | undefined = undefined
   private controlListeners: Set<ControlListener> | undefined = undefined
   private endWaiters: Set<() => void> | undefined = undefined
   private isOver = false
@@ -110,6 +111,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
 
   end(): void {
     this.peerEnded = true
+    this.watch.stop()
     if (this.ending !== undefined) return
     if (this.failure === undefined) this.settle(this.closedOutcome())
     this.protocol.receiveEnd()
@@ -125,6 +127,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     this.ending = undefined
     this.protocol.receiveEnd()
     this.isOver = true
+    this.isPaused = false
     this.watch.stop()
     this.endDeadlines.cancel()
     for (const wake of this.endWaiters ?? []) wake()
@@ -182,20 +185,20 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
 
   /** Lets one fiber alone read, message by message, each piece by piece. */
   holdReading(): StreamReader {
+    this.watch.messageOver()
     return (this.reader = new StreamReader(this.inbox, this.protocol, () => this.onIdle()))
   }
 
-  /** Lets others read again. Returns whether `reader` held the reading. */
-  releaseReading(reader: StreamReader): boolean {
-    if (this.reader !== reader) return false
+  /** Lets others read again. Does nothing the second time. */
+  releaseReading(reader: StreamReader): void {
+    if (this.reader !== reader) return
     this.reader = undefined
     reader.release()
-    return true
   }
 
   /** The turn to hold the reading: one at a time, in order of arrival. */
-  get readers(): Effect.Semaphore {
-    return (this.turns ??= Effect.unsafeMakeSemaphore(1))
+  get readers(): Turns {
+    return (this.turns ??= new Turns())
   }
 
   /**
@@ -228,7 +231,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   // Whoever comes for a whole message can't have the one that is coming in.
   onIdle(): void {
     if (this.protocol.isOversized && this.reader === undefined) this.refuseOversized()
-    this.conclude()
+    if (this.inbox.handling === 0) this.conclude()
   }
 
   onOversized(size: number): void {
@@ -274,7 +277,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
       case "Binary":
         return this.deliver(event)
       case "Pieces":
-        return this.reader?.push(event)
+        return this.reader && this.deliverPieces(this.reader, event)
       case "Ping":
         return this.show(event)
       case "Pong":
@@ -299,22 +302,36 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   }
 
   private failWith(fault: ProtocolFault.MessageTooBig): void {
-    if (!this.protocol.receives) return this.settle(errorOf(fault))
+    if (!this.protocol.receives) {
+      this.settle(errorOf(fault))
+      return this.conclude()
+    }
     this.protocol.fail(fault)
     this.handleEvents()
     this.outbox.schedule()
   }
 
   private deliver(message: Message): void {
+    this.watch.messageOver()
     if (!this.isClosing || this.inbox.held <= this.options.inboxHighWaterMark) return this.inbox.push(message)
     this.discardedCount++
     this.discardBytes(message.byteLength + messageCost)
+  }
+
+  // Nobody makes anything of a message with a hole in it: of one whose reader is too slow nothing more is delivered.
+  private deliverPieces(reader: StreamReader, event: PiecesReceived): void {
+    const hasRoom = !this.isClosing || this.inbox.held <= this.options.inboxHighWaterMark
+    if (hasRoom && !reader.isTorn) return reader.push(event)
+    if (!reader.isTorn) this.discardedCount++
+    reader.isTorn = true
+    this.discardBytes(event.pieces.reduce((size, piece) => size + piece.length, 0))
   }
 
   // 5.5.1: our Close frame waits until the messages in front of it are handled, so that the replies to them go first. That
   // is when somebody comes back for more; whoever doesn't is not waited for long.
   private endWhenHandled(ending: () => WebSocketError): void {
     this.ending = ending
+    this.watch.stop()
     if (!this.protocol.owesClose || this.inbox.isIdle) return this.conclude()
     this.endDeadlines.awaitHandling(() => this.conclude())
   }

@@ -82,6 +82,8 @@ export class Deadlines {
 
   private sleepAgain(): void {
     this.interruptSleeper()
+    // One that was cancelled may be long past: a sleep of no time could be over, and another begun, before this one is noted.
+    while (this.waiting[0]!.cancelled) this.waiting.shift()
     this.wakesAt = this.waiting[0]!.at
     this.sleeper = Effect.runFork(Effect.withClock(this.sleep, this.clock))
   }
@@ -92,16 +94,18 @@ export class Deadlines {
   }
 
   private readonly sleep: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.sleep(Math.max(0, this.wakesAt - this.now(), this.restsUntil - this.now()))
+    // Timers cut off fractions of a millisecond: those would be woken too early, and once more.
+    Effect.sleep(Math.ceil(Math.max(0, this.wakesAt - this.now(), this.restsUntil - this.now())))
   ).pipe(Effect.andThen(Effect.sync(() => this.fire())))
 
   private fire(): void {
     this.sleeper = undefined
     this.wakesAt = Infinity
     const now = this.now()
-    this.restsUntil = now + rest
     const due = this.waiting.findIndex((deadline) => deadline.at > now)
     const expired = this.waiting.splice(0, due === -1 ? this.waiting.length : due)
+    // Who was woken a little too early may be in time nevertheless.
+    if (expired.length > 0) this.restsUntil = now + rest
     for (const deadline of expired) this.expire(deadline)
     if (this.live > 0 && this.sleeper === undefined) this.sleepAgain()
   }
@@ -115,7 +119,11 @@ export class Deadlines {
 }
 
 /** In milliseconds: thousands of deadlines cost a few wake-ups a second. */
-const rest = 20
+export const rest = 20
+
+/** How much later than promised a time may be over, in milliseconds. */
+export const toleranceOf = (millis: number): number => Math.max(50, millis / 20)
+
 const sweepFrom = 64
 
 const byClock = new WeakMap<Clock.Clock, Deadlines>()

@@ -43,6 +43,8 @@ export class Inbox {
   held = 0
   /** What ended the connection, when no message will come any more. */
   failure: WebSocketError | undefined = undefined
+  /** How many messages are in the hands of those who handle several at once, and tell. */
+  handling = 0
 
   private messages: Array<Message.Message> = []
   private head = 0
@@ -69,7 +71,8 @@ export class Inbox {
 
   /** Whether everything was taken and, as far as can be told, handled: somebody waits for more, or nobody ever did. */
   get isIdle(): boolean {
-    return this.isEmpty && (!this.wasRead || this.isAwaited || this.holder?.isWaiting === true)
+    if (!this.isEmpty || this.handling > 0) return false
+    return !this.wasRead || this.isAwaited || this.holder?.isWaiting === true
   }
 
   /** Whether somebody waits for a whole message. */
@@ -98,7 +101,7 @@ export class Inbox {
 
   /** Resumes as many waiters as there is something for. */
   readonly wake = (): void => {
-    if (this.holder !== undefined) return this.holder.wake()
+    this.holder?.wake()
     if (this.state === undefined) return
     this.attendant?.wake()
     this.wakeAlone()
@@ -112,15 +115,13 @@ export class Inbox {
     return this.hasOversized && this.isOversized(this.messages[this.head]!) ? this.refuse() : this.take()
   }
 
-  /** Takes the oldest message, which must be there, whatever its size: for the holder. */
-  take(): Message.Message {
-    this.wasRead = true
-    const message = this.messages[this.head]!
-    // A large backlog must not keep alive what was taken from it.
-    this.messages[this.head++] = gone
-    this.held -= message.byteLength + messageCost
-    if (this.isEmpty || this.head === compactFrom) this.compact()
-    this.events.onTaken()
+  /**
+   * Takes the oldest message, which must be there, whatever its size, for the holder: its bytes still count, until `count`
+   * says that they don't.
+   */
+  takeHeld(): Message.Message {
+    const message = this.remove()
+    this.held -= messageCost
     return message
   }
 
@@ -139,19 +140,36 @@ export class Inbox {
 
   /** Lets `holder` alone take what comes, until `release`. */
   hold(holder: Holder): void {
+    this.wasRead = true
     this.holder = holder
   }
 
   /** Lets everybody take what comes. */
   release(): void {
     this.holder = undefined
+    if (this.isEmpty && this.isAwaited) this.events.onIdle()
     this.wake()
   }
 
-  /** Counts bytes that the holder has, or has no longer. */
+  /** Counts bytes that the holder has, or, below zero, has no longer. */
   count(bytes: number): void {
     this.held += bytes
-    if (bytes < 0) this.events.onTaken()
+    if (bytes <= 0) this.events.onTaken()
+  }
+
+  private take(): Message.Message {
+    const message = this.remove()
+    this.held -= message.byteLength + messageCost
+    this.events.onTaken()
+    return message
+  }
+
+  private remove(): Message.Message {
+    const message = this.messages[this.head]!
+    // A large backlog must not keep alive what was taken from it.
+    this.messages[this.head++] = gone
+    if (this.isEmpty || this.head === compactFrom) this.compact()
+    return message
   }
 
   private takeAll(): ReadonlyArray<Message.Message> {
@@ -194,7 +212,7 @@ export class Inbox {
 
   /** Waits for a message and takes it. */
   readonly receive: Effect.Effect<Message.Message, WebSocketError> = Effect.suspend(() =>
-    this.isEmpty ? this.receiveLater : this.taken
+    this.isEmpty || this.holder !== undefined ? this.receiveLater : this.taken
   )
 
   private readonly receiveLater: Effect.Effect<Message.Message, WebSocketError> = Effect.flatMap(
@@ -227,8 +245,7 @@ export class Inbox {
 
   /** Why nobody has to wait, if nobody has to. */
   private get state(): Exit.Exit<void, WebSocketError> | undefined {
-    if (this.holder !== undefined) return undefined
-    if (!this.isEmpty) return Exit.void
+    if (!this.isEmpty) return this.holder === undefined ? Exit.void : undefined
     return this.failure === undefined ? undefined : Exit.fail(this.failure)
   }
 

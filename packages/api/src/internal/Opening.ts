@@ -3,8 +3,11 @@
  * and notices when the peer goes away meanwhile.
  *
  * Reading goes on while somebody decides, since a loss shows only to those who read; but only up to a bound.
+ *
+ * An answer goes out piece by piece, and nothing else is read before the transport has taken it: a peer that asks again and
+ * again without reading makes us hold one answer, and one that reads slowly gets all of it.
  */
-import type { HandshakeFault } from "@effect-ws/core/HandshakeFault"
+import * as HandshakeFault from "@effect-ws/core/HandshakeFault"
 import type { Decoded, NeedMore } from "@effect-ws/core/HttpHead"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -18,14 +21,14 @@ import type { Deadline, Deadlines } from "./Deadlines.ts"
 /** Why there will be no connection, as far as the transport can tell. */
 export type Loss = PeerGone | TransportFailed | Timeout | ShuttingDown
 
-export type ReadFailure = Loss | HandshakeFault
+export type ReadFailure = Loss | HandshakeFault.HandshakeFault
 
 /** What the peer is to say: a request, or a response with its body. */
 export interface Reader<A> {
   /** The bytes of it so far: 0 when nothing came. */
   readonly held: number
   /** Takes the next bytes. After it has decoded something it is ready for the next. */
-  readonly push: (chunk: Uint8Array) => NeedMore | Decoded<A> | HandshakeFault
+  readonly push: (chunk: Uint8Array) => NeedMore | Decoded<A> | HandshakeFault.HandshakeFault
   /** Tells what there is when no more will come, if that is of use; `atEnd` when the peer has ended the transport. */
   readonly finish?: (atEnd: boolean) => A | undefined
 }
@@ -33,9 +36,9 @@ export interface Reader<A> {
 export class Opening<A> implements TransportSink {
   readonly transport: Transport
 
-  private readonly reader: Reader<A>
-  private readonly deadlines: Deadlines
-  private readonly options: ConnectionOptions
+  private reader: Reader<A>
+  private deadlines: Deadlines
+  private options: ConnectionOptions
   private read: Either.Either<A, ReadFailure> | undefined = undefined
   private onRead: ((read: Either.Either<A, ReadFailure>) => void) | undefined = undefined
   private onLoss: ((loss: Loss) => void) | undefined = undefined
@@ -45,6 +48,12 @@ export class Opening<A> implements TransportSink {
   private isDecided = false
   private isRefused = false
   private isHurried = false
+  private hurriedUntil: number | undefined = undefined
+  private unsent: Uint8Array = nothing
+  private isSending = false
+  private onSent: (() => void) | undefined = undefined
+  /** Begins to read the next one: somebody wants it, and the answer to the last is still going out. */
+  private onNext: (() => void) | undefined = undefined
   private isOver = false
   private dropped = 0
   private deadline: Deadline | undefined
@@ -68,29 +77,48 @@ export class Opening<A> implements TransportSink {
     return this.leftover.length > 0
   }
 
-  /** Starts the transport. What was read already, and the bytes behind it, may be given. */
-  start(value?: A, leftover?: Uint8Array): void {
+  /** Starts the transport. What was read already, or what is wrong with it, and the bytes behind it, may be given. */
+  start(value?: A | HandshakeFault.HandshakeFault, leftover?: Uint8Array): void {
     this.take(value, leftover)
     this.transport.start(this)
     this.resume()
   }
 
-  /** Reads another one, with a deadline of its own: begins with the bytes that came behind the last. */
-  next(value?: A, leftover?: Uint8Array): void {
+  /** Reads on as somebody else wants it; while it rests. */
+  renew(reader: Reader<A>, deadlines: Deadlines, options: ConnectionOptions): void {
+    this.deadlines.cancel(this.deadline)
+    this.reader = reader
+    this.deadlines = deadlines
+    this.options = options
+    if (this.isSending) this.awaitPeer()
+  }
+
+  /**
+   * Reads another one when the answer to the last has gone out, with a deadline of its own from then on: begins with the
+   * bytes that came behind the last.
+   */
+  next(value?: A | HandshakeFault.HandshakeFault, leftover?: Uint8Array): void {
+    this.onNext = () => this.begin(value, leftover)
+    if (!this.isSending) this.goOn()
+  }
+
+  private begin(value: A | HandshakeFault.HandshakeFault | undefined, leftover: Uint8Array | undefined): void {
     this.isDecided = false
     this.read = undefined
     this.startDeadline()
-    const held = this.leftover
+    // A peer that ended behind what it asked is gone; what it was answered before must still reach it.
+    const held = this.loss === undefined ? this.leftover : nothing
     this.leftover = nothing
-    if (held.length > 0) this.chunk(held)
+    // What somebody else has read, they have read before this one was the only one to read.
     this.take(value, leftover)
+    if (held.length > 0) this.chunk(held)
     if (this.loss !== undefined && this.read === undefined) this.settle(Either.left(this.loss))
     this.resume()
   }
 
   /** Calls back once, when it was read: at once if it is there already. */
   whenRead(onRead: (read: Either.Either<A, ReadFailure>) => void): void {
-    if (this.read === undefined) this.onRead = onRead
+    if (this.read === undefined || this.onNext !== undefined) this.onRead = onRead
     else onRead(this.read)
   }
 
@@ -119,14 +147,15 @@ export class Opening<A> implements TransportSink {
     return leftover
   }
 
-  /** Leaves the transport open and holds what comes, until the next one is to be read. */
-  rest(): void {
+  /** Writes an answer, if any, leaves the transport open and holds what comes, until the next one is to be read. */
+  rest(answer = nothing): void {
     this.decide()
+    this.send(answer, () => this.goOn())
   }
 
   /** Writes an answer and ends the transport, in bounded time. What still comes is dropped. */
   refuse(answer: Uint8Array): void {
-    if (!this.isOver) this.transport.write([answer])
+    this.send(answer)
     this.leave()
   }
 
@@ -136,15 +165,17 @@ export class Opening<A> implements TransportSink {
     this.leftover = nothing
     this.isRefused = true
     if (this.isOver) return
-    this.transport.end()
     this.transport.resume()
-    this.awaitEnd()
+    this.onSent = () => this.endWriting()
+    if (this.isSending) this.awaitPeer()
+    else this.onSent()
   }
 
   /** Waits no longer than a second for the end of a transport that was refused, or will be: the server goes down. */
   hurry(): void {
     this.isHurried = true
-    if (this.isRefused && !this.isOver) this.awaitEnd()
+    if (this.isRefused && !this.isOver) this.awaitPeer()
+    this.goOn()
   }
 
   /** Ends the transport at once, and drops what was not taken of it. */
@@ -170,19 +201,23 @@ export class Opening<A> implements TransportSink {
     if (!this.isRefused) this.lose({ _tag: "PeerGone" })
   }
 
-  drained(): void {}
+  drained(): void {
+    if (this.isSending) this.sendOn()
+  }
 
   closed(error: TransportError | undefined): void {
     this.isOver = true
+    this.isSending = false
     this.deadlines.cancel(this.deadline)
     this.done()
     this.lose(error === undefined ? { _tag: "PeerGone" } : { _tag: "Transport", error })
+    this.goOn()
   }
 
   // ------------------------------------------------------------------------------------------------------------------
 
-  private take(value: A | undefined, leftover: Uint8Array | undefined): void {
-    if (value !== undefined) this.settle(Either.right(value))
+  private take(value: A | HandshakeFault.HandshakeFault | undefined, leftover: Uint8Array | undefined): void {
+    if (value !== undefined) this.settle(HandshakeFault.is(value) ? Either.left(value) : Either.right(value))
     if (leftover !== undefined) this.chunk(leftover)
   }
 
@@ -212,6 +247,7 @@ export class Opening<A> implements TransportSink {
   }
 
   private startDeadline(): void {
+    this.deadlines.cancel(this.deadline)
     const millis = Duration.toMillis(this.options.handshakeTimeout)
     this.deadline = this.deadlines.after(millis, () => this.lose(this.timeout(millis)))
   }
@@ -221,10 +257,43 @@ export class Opening<A> implements TransportSink {
     return { _tag: "Timeout", phase, duration: Duration.millis(millis) }
   }
 
-  private awaitEnd(): void {
+  /** Writes what is to be sent as far as the transport takes it, and calls back when that is all. */
+  private send(bytes: Uint8Array, onSent?: () => void): void {
+    this.unsent = bytes
+    this.onSent = onSent
+    this.sendOn()
+  }
+
+  private sendOn(): void {
+    this.isSending = false
+    while (this.unsent.length > 0 && !this.isOver && !this.isSending) {
+      this.isSending = !this.transport.write([this.unsent.subarray(0, maxPiece)])
+      this.unsent = this.unsent.subarray(maxPiece)
+    }
+    if (this.isSending) return this.awaitPeer()
     this.deadlines.cancel(this.deadline)
-    const closeTimeout = Duration.toMillis(this.options.closeTimeout)
-    const millis = this.isHurried ? Math.min(closeTimeout, maxLingering) : closeTimeout
+    this.onSent?.()
+  }
+
+  /** Begins to read the next one, if somebody wants it. */
+  private goOn(): void {
+    const onNext = this.onNext
+    this.onNext = undefined
+    onNext?.()
+  }
+
+  private endWriting(): void {
+    this.transport.end()
+    this.awaitPeer()
+  }
+
+  /** Gives the peer its time to take the next piece of an answer, or to end its side when there is none. */
+  private awaitPeer(): void {
+    this.deadlines.cancel(this.deadline)
+    const now = this.deadlines.now()
+    if (this.isHurried && this.isRefused) this.hurriedUntil ??= now + maxLingering
+    const left = (this.hurriedUntil ?? Infinity) - now
+    const millis = Math.max(0, Math.min(Duration.toMillis(this.options.closeTimeout), left))
     this.deadline = this.deadlines.after(millis, () => this.transport.destroy())
   }
 
@@ -254,6 +323,9 @@ export class Opening<A> implements TransportSink {
     if (this.dropped > maxDropped) this.transport.destroy()
   }
 }
+
+/** In bytes: what of an answer is written at once. A peer that reads takes one within any sensible timeout. */
+const maxPiece = 64 * 1024
 
 /** In bytes: what may come behind the head before the connection is there; then reading pauses. */
 const maxLeftover = 16 * 1024

@@ -76,6 +76,11 @@ export class Outbox {
     return Effect.sync(() => void this.senders.delete(sender))
   }
 
+  /** Whether there is room for the message, and only one that is sent piece by piece is in its way. */
+  awaitsTurn(item: Data): boolean {
+    return !this.isFree(item) && this.hasRoom(item)
+  }
+
   /** Writes what was encoded in this turn, when the turn is over. */
   schedule(): void {
     if (this.isScheduled || this.protocol.pendingOutput === 0) return
@@ -115,8 +120,11 @@ export class Outbox {
       if (!this.isFree(sender.item)) continue
       if (!this.hasRoom(sender.item)) break
       this.senders.delete(sender)
+      const wasFree = this.stream === undefined
       this.encode(sender.item)
       sender.resume(Exit.void)
+      // With the last piece of a message the turn of those comes who were passed over. That is another pass.
+      if (!wasFree && this.stream === undefined) break
     }
   }
 

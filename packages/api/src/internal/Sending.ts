@@ -16,6 +16,8 @@ import { Pings } from "./Pings.ts"
 
 type SendError = WebSocketError | SendRejected
 
+type RefusalListener = (error: SendError) => void
+
 export class Sending {
   /** How many messages were dropped because there was no room for them. */
   dropped = 0
@@ -26,6 +28,7 @@ export class Sending {
   private readonly deadlines: Deadlines
   private pings: Pings | undefined = undefined
   private failure: WebSocketError | undefined = undefined
+  private refusalListeners: Set<RefusalListener> | undefined = undefined
 
   constructor(protocol: Protocol, outbox: Outbox, options: ConnectionOptions, deadlines: Deadlines) {
     this.protocol = protocol
@@ -34,8 +37,9 @@ export class Sending {
     this.deadlines = deadlines
   }
 
+  /** Sends now if there is room. What is returned waits for it, unless the options say otherwise. */
   send(data: Data): Effect.Effect<void, SendError> {
-    return Effect.suspend(() => this.trySend(data) ?? this.sendAbove(data))
+    return this.trySend(data) ?? this.sendAbove(data)
   }
 
   /** Sends the next fragment of a message, as soon as there is room. */
@@ -45,7 +49,7 @@ export class Sending {
 
   /** Sends now, or says why that can't be; `undefined` when there is no room. */
   trySend(item: Data | Fragment): Exit.Exit<void, SendError> | undefined {
-    const refusal = this.refusal()
+    const { refusal } = this
     if (refusal !== undefined) return Exit.fail(refusal)
     return this.outbox.offer(item) ? Exit.void : undefined
   }
@@ -53,10 +57,30 @@ export class Sending {
   /** Sends as soon as there is room. */
   sendLater(item: Data | Fragment): Effect.Effect<void, SendError> {
     // Tries again in the step that parks: the fiber may have had to yield in between, and nobody would wake it.
-    return Effect.async((resume) => {
-      const exit = this.trySend(item)
-      return exit === undefined ? this.outbox.park(item, resume) : resume(exit)
-    })
+    return Effect.async((resume) => this.sendAndTell(item, resume))
+  }
+
+  /** Sends as soon as there is room, and tells then. Returns how to give that up, unless it was told already. */
+  sendAndTell(
+    item: Data | Fragment,
+    tell: (exit: Exit.Exit<void, SendError>) => void
+  ): Effect.Effect<void> | undefined {
+    const exit = this.trySend(item)
+    if (exit === undefined) return this.outbox.park(item, tell)
+    tell(exit)
+    return undefined
+  }
+
+  /** Whether there is room for the message, and only one that is sent piece by piece is in its way. */
+  awaitsTurn(data: Data): boolean {
+    return this.outbox.awaitsTurn(data)
+  }
+
+  /** Tells `listener` when nothing can be sent any more, until the function that is returned is called. */
+  onRefusal(listener: RefusalListener): () => void {
+    const listeners = (this.refusalListeners ??= new Set())
+    listeners.add(listener)
+    return () => void listeners.delete(listener)
   }
 
   /** Completes with the time that the Pong took. */
@@ -87,32 +111,38 @@ export class Sending {
   /** The connection has ended. */
   fail(failure: WebSocketError): void {
     this.failure = failure
-    this.outbox.fail(failure)
+    this.refuse(failure)
     this.pings?.fail(failure)
   }
 
   /** Our Close frame was sent: nothing more can be. */
   close(): void {
-    this.outbox.fail(closing)
+    this.refuse(closing)
+  }
+
+  /** Why nothing can be sent, if that is so. */
+  get refusal(): SendError | undefined {
+    return this.failure ?? (this.protocol.sends ? undefined : closing)
+  }
+
+  private refuse(error: SendError): void {
+    this.outbox.fail(error)
+    for (const listener of this.refusalListeners ?? []) listener(error)
   }
 
   private sendAbove(data: Data): Effect.Effect<void, SendError> {
     const { whenFull } = this.options
-    if (whenFull === "suspend") return this.sendLater(data)
+    if (whenFull === "suspend" || this.awaitsTurn(data)) return this.sendLater(data)
     if (whenFull === "fail") return Exit.fail(this.full(this.options.sendHighWaterMark))
     this.dropped++
     return Exit.void
-  }
-
-  private refusal(): SendError | undefined {
-    return this.failure ?? (this.protocol.sends ? undefined : closing)
   }
 
   private sendControl(
     opcode: typeof Frame.Ping | typeof Frame.Pong,
     payload: Uint8Array
   ): Exit.Exit<never, SendError> | undefined {
-    const refusal = this.refusal() ?? this.controlOverflow()
+    const refusal = this.refusal ?? this.controlOverflow()
     if (refusal !== undefined) return Exit.fail(refusal)
     if (payload.length > Frame.maxControlPayload) return Exit.die(tooLong(payload.length))
     if (opcode === Frame.Ping) this.protocol.ping(payload)

@@ -10,6 +10,7 @@ import type { Incoming } from "../Listener.ts"
 import type { Transport } from "../Transport.ts"
 import type { AcceptOptions } from "../WebSocket.ts"
 import type { Engine } from "./Engine.ts"
+import * as HeadLimits from "./headLimits.ts"
 import { Opening } from "./Opening.ts"
 import * as Refusals from "./refusals.ts"
 
@@ -22,7 +23,7 @@ export interface Settings {
 
 export class ServerOpening {
   readonly engine: Engine
-  settings: Settings
+  readonly settings: Settings
   readonly opening: Opening<HttpHead.RequestHead>
   /** Whether an attempt is over that leaves the transport open for another. */
   isResting = false
@@ -31,12 +32,17 @@ export class ServerOpening {
 
   private attempts = 0
 
-  constructor(transport: Transport, engine: Engine, settings: Settings) {
+  /** Goes on where another one rests, if there is one, which has nothing to say about the transport any more. */
+  constructor(transport: Transport, engine: Engine, settings: Settings, resting?: ServerOpening) {
     this.engine = engine
     this.settings = settings
     const { maxHeadFields: maxFields, maxHeadSize: maxSize } = settings.connection
     const decoder = HttpHead.requestDecoder({ maxSize, maxFields })
-    this.opening = new Opening(transport, decoder, engine.deadlines, settings.connection)
+    this.opening = resting?.opening ?? new Opening(transport, decoder, engine.deadlines, settings.connection)
+    if (resting === undefined) return
+    resting.isResting = false
+    this.attempts = resting.attempts
+    this.opening.renew(decoder, engine.deadlines, settings.connection)
   }
 
   /** Whether the peer, who was refused, has not begun to ask again. */
@@ -48,8 +54,9 @@ export class ServerOpening {
   begin({ leftover, request }: Partial<Omit<Incoming, "transport">> = {}): void {
     this.isResting = false
     this.attempts++
-    if (this.attempts === 1) this.opening.start(request, leftover)
-    else this.opening.next(request, leftover)
+    const given = request === undefined ? undefined : HeadLimits.check(request, this.settings.connection)
+    if (this.attempts === 1) this.opening.start(given, leftover)
+    else this.opening.next(given, leftover)
   }
 
   /**
@@ -61,12 +68,8 @@ export class ServerOpening {
     const { bytes, defect } = Refusals.encode(refusal, this.settings.accept, head, rests)
     this.defect = defect
     this.isResting = rests
-    if (rests) {
-      this.opening.rest()
-      this.opening.transport.write([bytes])
-    } else {
-      this.opening.refuse(bytes)
-    }
+    if (rests) this.opening.rest(bytes)
+    else this.opening.refuse(bytes)
     return rests
   }
 

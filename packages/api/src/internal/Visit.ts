@@ -25,10 +25,11 @@ import type { PlainAnswer } from "../WebSocketServer.ts"
 import type { Admission, Place } from "./Admission.ts"
 import * as answers from "./answers.ts"
 import { Attempt } from "./Attempt.ts"
-import { Attendant } from "./Attendant.ts"
+import { Attendant, type House as AttendantHouse } from "./Attendant.ts"
 import type { Engine } from "./Engine.ts"
 import * as Exchanges from "./Exchange.ts"
 import type { ReadFailure } from "./Opening.ts"
+import { quoted } from "./quoted.ts"
 import { ServerOpening, type Settings } from "./ServerOpening.ts"
 
 export type OnError = (cause: Cause.Cause<unknown>) => Effect.Effect<void>
@@ -47,13 +48,15 @@ export interface House<R> {
   readonly onError: OnError
 }
 
-export class Visit<R> {
+export class Visit<R> implements AttendantHouse<R> {
   readonly opening: ServerOpening
   exchange: Exchanges.Exchange | undefined = undefined
+  private attendant: Attendant<unknown, R> | undefined = undefined
   private readonly house: House<R>
   private readonly incoming: Incoming
   private readonly place: Place
   private readonly onOver: (visit: Visit<R>) => void
+  private isGoingOn = false
 
   constructor(house: House<R>, incoming: Incoming, place: Place, onOver: (visit: Visit<R>) => void) {
     this.house = house
@@ -80,15 +83,32 @@ export class Visit<R> {
   destroy(): void {
     this.opening.opening.destroy()
     this.exchange?.connection?.destroy()
+    this.attendant?.giveUp()
   }
 
-  private leave(): void {
+  // --- what an attendant asks for -------------------------------------------------------------------------------------
+
+  fork(effect: Effect.Effect<void, never, R>): void {
+    this.house.fork(effect)
+  }
+
+  reportFailure(cause: Cause.Cause<unknown>): Effect.Effect<void> {
+    return isExpected(cause, this.exchange!) ? Effect.void : this.report(this.exchange!, cause)
+  }
+
+  leave(): void {
     this.place.leave()
     this.onOver(this)
   }
 
+  // ------------------------------------------------------------------------------------------------------------------
+
+  // In a loop: any number of requests may have come one behind the other, and the stack is finite.
   private again(): void {
-    if (this.opening.isResting) this.read()
+    if (this.isGoingOn) return
+    this.isGoingOn = true
+    while (this.opening.isResting) this.read()
+    this.isGoingOn = false
   }
 
   private read(given?: Incoming): void {
@@ -143,7 +163,7 @@ export class Visit<R> {
   private attend<Request extends IncomingRequest>(
     attempt: Attempt<Request>,
     handling: Effect.Effect<unknown, unknown, R>,
-    conclude: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+    conclude: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void, never, R>
   ): void {
     this.house.fork(
       Effect.uninterruptibleMask((restore) =>
@@ -155,24 +175,19 @@ export class Visit<R> {
     )
   }
 
-  private conclude(exchange: Exchanges.Exchange, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+  private conclude(exchange: Exchanges.Exchange, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, never, R> {
     if (exchange.state === "accepted") {
-      if (Exit.isSuccess(exit) && exit.value instanceof Attendant) return this.leaveTo(exit.value, exchange)
+      if (Exit.isSuccess(exit) && exit.value instanceof Attendant) return this.leaveTo(exit.value)
       this.leave()
-      return Exit.isFailure(exit) && !isExpected(exit.cause, exchange) ? this.report(exchange, exit.cause) : Effect.void
+      return Exit.isFailure(exit) ? this.reportFailure(exit.cause) : Effect.void
     }
     return Effect.zipRight(this.answer(exchange, exit), this.goOn(exchange))
   }
 
   // The handler is done, and has left somebody to look after the connection.
-  private leaveTo(attendant: Attendant<unknown, R>, exchange: Exchanges.Exchange): Effect.Effect<void> {
-    return Effect.sync(() =>
-      attendant.begin({
-        fork: this.house.fork,
-        report: (cause) => (isExpected(cause, exchange) ? Effect.void : this.report(exchange, cause)),
-        onOver: () => this.leave()
-      })
-    )
+  private leaveTo(attendant: Attendant<unknown, R>): Effect.Effect<void, never, R> {
+    this.attendant = attendant
+    return attendant.begin(this)
   }
 
   // The handler has ended without accepting: what it failed with is the answer, or it has made a mistake.
@@ -256,7 +271,7 @@ const isOurs = ({ answer, reason }: HandshakeError): boolean => answer?.status =
 const noteRefusal = ({ reason }: HandshakeError): Effect.Effect<void> =>
   reason._tag === "ForbiddenOrigin"
     ? Effect.logWarning(
-        `Refused a WebSocket: its Origin ${reason.origin} is not the Host ${reason.host} (option "origin" of accept)`
+        `Refused a WebSocket: its Origin ${quoted(reason.origin)} is not the Host ${quoted(reason.host)} (option "origin" of accept)`
       )
     : Effect.void
 

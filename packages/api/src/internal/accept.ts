@@ -7,20 +7,23 @@ import * as Origin from "@effect-ws/core/Origin"
 import * as Subprotocol from "@effect-ws/core/Subprotocol"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as ConnectionOptions from "../ConnectionOptions.ts"
 import type { IncomingRequest } from "../Decorator.ts"
-import { HandshakeError } from "../HandshakeError.ts"
+import { HandshakeError, type NotReusable } from "../HandshakeError.ts"
 import type { Transport } from "../Transport.ts"
-import type { AcceptOptions, AcceptTransportOptions, OriginPolicy } from "../WebSocket.ts"
+import type { AcceptOptions, AcceptTransportOptions, OriginPolicy, SubprotocolChoice } from "../WebSocket.ts"
 import * as answers from "./answers.ts"
 import { Attempt } from "./Attempt.ts"
 import * as Engine from "./Engine.ts"
 import * as Exchanges from "./Exchange.ts"
 import type { Opened, Restore } from "./handle.ts"
 import * as Options from "./options.ts"
-import { ServerOpening } from "./ServerOpening.ts"
+import { ServerOpening, type Settings } from "./ServerOpening.ts"
 import * as TransportUse from "./transportUse.ts"
 import { defaults as serverDefaults } from "../ServerOptions.ts"
 
@@ -44,7 +47,8 @@ export const acceptTransport = <R>(
   options: AcceptTransportOptions<R>
 ): Effect.Effect<Opened, HandshakeError, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const opening = yield* occupy(transport, options)
+    const engine = yield* Engine.make
+    const opening = yield* Effect.mapError(claim(transport, engine, settingsOf(options)), answers.serverError)
     yield* Effect.addFinalizer(() => Effect.sync(() => opening.release()))
     opening.begin({ request: options.request, leftover: copy(options.bytes ?? options.leftover) })
     const head = yield* restore(opening.opening.awaitRead).pipe(
@@ -53,6 +57,26 @@ export const acceptTransport = <R>(
     )
     return yield* acceptRead(restore, opening, head, options)
   })
+
+/** Looks and takes in one step: of two fibers that come for the same transport, one gets it. */
+const claim = (
+  transport: Transport,
+  engine: Engine.Engine,
+  settings: Settings
+): Effect.Effect<ServerOpening, NotReusable> =>
+  Effect.suspend(() =>
+    Either.map(TransportUse.find(transport, ServerOpening), (resting) => {
+      const opening = new ServerOpening(transport, engine, settings, resting)
+      TransportUse.occupy(transport, opening)
+      return opening
+    })
+  )
+
+const settingsOf = <R>(options: AcceptTransportOptions<R>): Settings => ({
+  connection: ConnectionOptions.make("server", options),
+  accept: { decorate: options.decorate, server: options.server },
+  maxAttempts: options.keepAlive === false ? 1 : serverDefaults.maxAttempts
+})
 
 const acceptRead = <R>(
   restore: Restore,
@@ -65,24 +89,27 @@ const acceptRead = <R>(
     return conclude(new Attempt(head, opening), Cause.fail(answers.serverError(exchange)))
   }
   exchange.whenLost(() => {})
-  return Effect.catchAllCause(accept(restore, exchange, options), (cause) => conclude(exchange, cause))
+  const { subprotocols } = options
+  const accepting =
+    typeof subprotocols === "function" ? { ...options, subprotocols: untilLost(exchange, subprotocols) } : options
+  return Effect.catchAllCause(accept(restore, exchange, accepting), (cause) => conclude(exchange, cause))
 }
 
-const occupy = <R>(transport: Transport, options: AcceptTransportOptions<R>) =>
-  Effect.gen(function* () {
-    const engine = yield* Engine.make
-    const resting = yield* Effect.mapError(TransportUse.find(transport, ServerOpening), answers.serverError)
-    const { decorate, server } = options
-    const settings = {
-      connection: ConnectionOptions.make("server", options),
-      accept: { decorate, server },
-      maxAttempts: options.keepAlive === false ? 1 : serverDefaults.maxAttempts
-    }
-    const opening = resting ?? new ServerOpening(transport, engine, settings)
-    opening.settings = settings
-    TransportUse.occupy(transport, opening)
-    return opening
-  })
+/** Interrupts the choice when there is nobody left to tell: no handler is there that would be interrupted with it. */
+const untilLost =
+  <R>(exchange: Exchanges.Exchange, choose: SubprotocolChoice<R>): SubprotocolChoice<R> =>
+  (offers, request) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const choosing = yield* Effect.fork(restore(Effect.suspend(() => choose(offers, request))))
+        exchange.whenLost(() => choosing.unsafeInterruptAsFork(FiberId.none))
+        return yield* Effect.onInterrupt(restore(Fiber.join(choosing)), () => Fiber.interrupt(choosing))
+      })
+    ).pipe(
+      Effect.catchAllCause((cause) =>
+        exchange.loss === undefined ? Effect.failCause(cause) : Effect.fail(answers.serverError(exchange.loss))
+      )
+    )
 
 const copy = (bytes: Uint8Array | undefined): Uint8Array | undefined =>
   bytes === undefined ? undefined : new Uint8Array(bytes)

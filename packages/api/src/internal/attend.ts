@@ -19,13 +19,7 @@ export const attend = <A, R>(
     Effect.gen(function* () {
       const data = yield* restore(Effect.suspend(() => handlers.onUpgrade?.(exchange) ?? nothing<A>()))
       const opened = yield* open(restore, exchange, handlers)
-      const socket = Handle.make(opened)
-      const opening = Effect.suspend(() => handlers.onOpen?.(socket, data) ?? Exit.void)
-      // As when the scope of a handler closes.
-      yield* Effect.onExit(restore(opening), (exit) =>
-        Exit.isSuccess(exit) ? Effect.void : opened.connection.release(Handle.releaseReason(exit))
-      )
-      return new Attendant(opened.connection, socket, data, handlers)
+      return new Attendant(opened.connection, Handle.make(opened), data, handlers)
     })
   )
 

@@ -28,29 +28,39 @@ export const broadcast = (
       if (exit === undefined) waiting.push(member)
       else note(member, exit, sent, missed)
     }
-    const rest = slow === "wait" ? waitFor(waiting, message, sent, missed) : leaveOut(waiting, slow, missed)
+    const rest = slow === "wait" ? waitFor(waiting, message, sent, missed) : leaveOut(waiting, message, slow, missed)
     return Effect.as(rest, { sent, missed })
   })
 
+// All wait in one step, so that no fiber is made for each.
 const waitFor = (
   members: ReadonlyArray<Member>,
   message: PreparedMessage,
   sent: Array<WebSocket>,
   missed: Array<Missed>
 ): Effect.Effect<void> =>
-  Effect.forEach(
-    members,
-    (member) => {
-      const sending = Effect.exit(member.connection.sending.sendLater(message))
-      return Effect.map(sending, (exit) => note(member, exit, sent, missed))
-    },
-    { concurrency: "unbounded", discard: true }
-  )
+  Effect.async((resume) => {
+    let left = members.length
+    if (left === 0) return resume(Effect.void)
+    const giveUps = members.map((member) =>
+      member.connection.sending.sendAndTell(message, (exit) => {
+        note(member, exit, sent, missed)
+        if (--left === 0) resume(Effect.void)
+      })
+    )
+    return Effect.forEach(giveUps, (giveUp) => giveUp ?? Effect.void, { discard: true })
+  })
 
-const leaveOut = (members: ReadonlyArray<Member>, slow: "drop" | "close", missed: Array<Missed>): Effect.Effect<void> =>
+const leaveOut = (
+  members: ReadonlyArray<Member>,
+  message: PreparedMessage,
+  slow: "drop" | "close",
+  missed: Array<Missed>
+): Effect.Effect<void> =>
   Effect.sync(() => {
     for (const { connection, socket } of members) {
-      if (slow === "close") connection.beginClose(tooSlow)
+      // Who is sent a message piece by piece just now isn't slow for that.
+      if (slow === "close" && !connection.sending.awaitsTurn(message)) connection.beginClose(tooSlow)
       missed.push({ socket, error: undefined })
     }
   })

@@ -23,6 +23,7 @@ import type { SendRejected } from "../SendRejected.ts"
 import type { TransportInfo } from "../Transport.ts"
 import type { ControlFrame, Sendable, WebSocket } from "../WebSocket.ts"
 import type { WebSocketError } from "../WebSocketError.ts"
+import { attached } from "./attached.ts"
 import type { Connection } from "./Connection.ts"
 import type { Data } from "./Outbox.ts"
 import { receiveStream } from "./receiveStream.ts"
@@ -75,12 +76,12 @@ class Handle implements WebSocket {
   }
 
   send(data: Sendable): Effect.Effect<void, WebSocketError | SendRejected> {
-    return this.connection.sending.send(toData(data))
+    return Effect.suspend(() => this.connection.sending.send(toData(data)))
   }
 
   sendStream<E, R>(
     message: MessageStream<E, R>,
-    { fragmentSize = this.connection.fragmentSize }: { readonly fragmentSize?: number | undefined } = {}
+    { fragmentSize }: { readonly fragmentSize?: number | undefined } = {}
   ): Effect.Effect<void, WebSocketError | SendRejected | E, R> {
     return sendStream(this.connection, message, fragmentSize)
   }
@@ -192,9 +193,13 @@ export const releaseReason = (exit: Exit.Exit<unknown, unknown>): CloseReason.Cl
 
 /** What the engine takes: no copy is made of bytes. */
 export const toData = (data: Sendable): Data => {
-  if (typeof data === "string" || data instanceof Uint8Array || "_tag" in data) return data
-  if (data instanceof ArrayBuffer) return new Uint8Array(data)
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  if (typeof data === "string") return data
+  if (data instanceof Uint8Array) return attached(data)
+  if ("_tag" in data) return data
+  // No `instanceof`: the buffers of other realms are as good.
+  if (!ArrayBuffer.isView(data)) return new Uint8Array(data)
+  const { buffer, byteLength, byteOffset } = attached(data)
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
 const controlBuffer = 64

@@ -10,23 +10,32 @@ import * as Stream from "effect/Stream"
 import type { Incoming } from "../MessageStream.ts"
 import type { WebSocketError } from "../WebSocketError.ts"
 import type { Connection } from "./Connection.ts"
+import type { Restore } from "./handle.ts"
 import type { StreamReader } from "./StreamReader.ts"
 
 /** Waits for those who came before, then for a message. Nobody else reads until the scope closes. */
 export const receiveStream = (connection: Connection): Effect.Effect<Incoming, WebSocketError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      yield* restore(connection.readers.take(1))
+      const place = connection.readers.enter()
+      const leave = Effect.sync(() => connection.readers.leave(place))
+      yield* Effect.onError(restore(connection.readers.await(place)), () => leave)
       const reader = connection.holdReading()
-      const release = Effect.suspend(() => {
-        if (!connection.releaseReading(reader)) return Effect.void
-        return connection.readers.release(1)
-      })
+      const release = Effect.zipRight(
+        Effect.sync(() => connection.releaseReading(reader)),
+        leave
+      )
       yield* Effect.addFinalizer(() => release)
-      const type = yield* Effect.onError(restore(reader.begin), () => release)
-      return incoming(type, reader)
+      return incoming(yield* Effect.onError(begin(reader, restore), () => release), reader)
     })
   )
+
+// Only the waiting can be interrupted: who was interrupted has taken nothing.
+const begin = (reader: StreamReader, restore: Restore): Effect.Effect<Message["_tag"], WebSocketError> =>
+  Effect.flatMap(restore(reader.ready), () => {
+    const type = reader.take()
+    return type === undefined ? begin(reader, restore) : Effect.succeed(type)
+  })
 
 const incoming = (type: Message["_tag"], reader: StreamReader): Incoming => {
   const bytes = Stream.repeatEffectChunkOption(
@@ -39,10 +48,14 @@ const incoming = (type: Message["_tag"], reader: StreamReader): Incoming => {
   return type === "Text" ? { _tag: type, bytes, text: decode(bytes) } : { _tag: type, bytes }
 }
 
-// The bytes were checked already. Only a character may be cut in two, and its first half waits for the second.
+// A character may be cut in two: its first half waits for the second. The bytes were checked already, unless the peer is
+// trusted; then the half of one may be left at the end.
 const decode = <E>(bytes: Stream.Stream<Uint8Array, E>): Stream.Stream<string, E> =>
   Stream.suspend(() => {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
     const pieces = Stream.map(bytes, (piece) => decoder.decode(piece, { stream: true }))
-    return Stream.filter(pieces, (piece) => piece.length > 0)
+    const end = Stream.fromEffect(Effect.sync(() => decoder.decode(nothing, { stream: false })))
+    return Stream.filter(Stream.concat(pieces, end), (piece) => piece.length > 0)
   })
+
+const nothing = new Uint8Array(0)

@@ -55,6 +55,9 @@ const authorize = ({ password, username }: URL): Either.Either<string | undefine
 
 const invalid = (detail: string): Either.Either<never, InvalidUrl> => Either.left({ _tag: "InvalidUrl", detail })
 
-const notAUrl: InvalidUrl = { _tag: "InvalidUrl", detail: "The text is not an absolute URL" }
+const notAUrl: InvalidUrl = {
+  _tag: "InvalidUrl",
+  detail: "The text is not an absolute URL with a host and a port that can be"
+}
 // oxlint-disable-next-line no-control-regex
 const hasControl = /[\u0000-\u001f\u007f]/

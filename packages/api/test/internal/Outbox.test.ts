@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import { Outbox } from "../../src/internal/Outbox.ts"
+import { type Fragment, OutgoingStream } from "../../src/internal/OutgoingStream.ts"
 
 /** A transport that takes what it is told to take. */
 const makeTransport = (highWaterMark: number) => {
@@ -116,4 +117,53 @@ describe("Outbox", () => {
       assert.strictEqual(transport.writes, 1)
     })
   )
+
+  it("outbox lets only the fragments of a message pass until the last one, and then who waits in order", async () => {
+    const { log, outbox, resume, transport } = make(400)
+    const of = new OutgoingStream("Binary")
+    const fragment = (isFinal: boolean): Fragment => {
+      return { _tag: "Fragment", of, bytes: message, byteLength: message.length, isFinal }
+    }
+    assert.isTrue(outbox.offer(fragment(false)))
+    assert.deepStrictEqual([of.hasBegun, of.hasEnded], [true, false])
+    assert.isFalse(outbox.offer("a"))
+    assert.isTrue(outbox.awaitsTurn("a"))
+    outbox.park("a", resume("a"))
+    assert.isTrue(outbox.offer(fragment(false)))
+    outbox.flush()
+    assert.isTrue(outbox.offer(fragment(false)))
+    assert.isFalse(outbox.offer(fragment(true)))
+    assert.isFalse(outbox.awaitsTurn(message))
+    outbox.park(fragment(true), resume("last"))
+    outbox.park("b", resume("b"))
+    transport.writable = 0
+    outbox.drained()
+    assert.deepStrictEqual(log, ["last Success"])
+    assert.isTrue(of.hasEnded)
+    assert.isFalse(outbox.offer("c"))
+    outbox.park("c", resume("c"))
+    await Promise.resolve()
+    assert.deepStrictEqual(log, ["last Success", "a Success", "b Success", "c Success"])
+    assert.isTrue(outbox.offer("d"))
+    assert.isFalse(outbox.awaitsTurn("e"))
+  })
+
+  it("outbox lets the next message in pieces begin only when its turn has come", async () => {
+    const { log, outbox, resume } = make(1000)
+    const of = [new OutgoingStream("Text"), new OutgoingStream("Text")] as const
+    const fragment = (of: OutgoingStream, isFinal: boolean): Fragment => {
+      return { _tag: "Fragment", of, bytes: message, byteLength: message.length, isFinal }
+    }
+    assert.isTrue(outbox.offer(fragment(of[0], false)))
+    assert.isFalse(outbox.offer(fragment(of[1], false)))
+    outbox.park(fragment(of[1], false), resume("second"))
+    outbox.park("a", resume("a"))
+    assert.isTrue(outbox.offer(fragment(of[0], true)))
+    await Promise.resolve()
+    assert.deepStrictEqual(log, ["second Success"])
+    assert.deepStrictEqual([of[1].hasBegun, of[1].hasEnded], [true, false])
+    assert.isTrue(outbox.offer(fragment(of[1], true)))
+    await Promise.resolve()
+    assert.deepStrictEqual(log, ["second Success", "a Success"])
+  })
 })

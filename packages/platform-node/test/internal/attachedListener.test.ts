@@ -38,6 +38,14 @@ const connectTo = (server: Http.Server) =>
     (socket) => Effect.sync(() => socket.destroy())
   )
 
+/** Answers with this and no longer with the page. */
+const answerWith = (server: Http.Server, answer: Http.RequestListener) => {
+  server.off("request", server.listeners("request").at(-1) as Http.RequestListener)
+  server.on("request", answer)
+}
+
+const textOf = (wire: MemoryTransport.Wire) => Buffer.from(wire.received()).toString("latin1")
+
 const upgradeTo = (protocol: string) =>
   `GET /chat?a=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\nX-A: 1\r\nX-A: \xe9\r\n\r\n`
 
@@ -101,16 +109,12 @@ describe("attachedListener", () => {
     }).pipe(Effect.scoped, leavesNothing)
   )
 
-  it.scoped("listener leaves upgrades to other protocols to other listeners, and takes them where there are none", () =>
+  it.scoped("listener leaves upgrades to other protocols to other listeners", () =>
     Effect.gen(function* () {
       const server = yield* listening
       const listener = yield* AttachedListener.make(server)
       const incoming: Array<Incoming> = []
       listener.start((one) => incoming.push(one))
-      const alone = yield* connectTo(server)
-      alone.write(upgradeTo("h2c"))
-      yield* until(() => incoming.length === 1)
-      incoming[0]!.transport.destroy()
       const others: Array<string | undefined> = []
       server.on("upgrade", (request: Http.IncomingMessage, socket: Net.Socket) => {
         others.push(request.headers.upgrade)
@@ -119,9 +123,112 @@ describe("attachedListener", () => {
       const [other, ours] = [yield* connectTo(server), yield* connectTo(server)]
       other.write(upgradeTo("h2c"))
       ours.write(upgradeTo("h2c, WebSocket"))
-      yield* until(() => others.length === 2)
-      assert.strictEqual(incoming.length, 2)
-      incoming[1]!.transport.destroy()
+      yield* until(() => others.length === 2 && incoming.length === 1)
+      const { fields } = incoming[0]!.request!
+      assert.deepStrictEqual(fields.find(([name]) => name === "Upgrade")?.[1], "h2c, WebSocket")
+      incoming[0]!.transport.destroy()
+    }).pipe(Effect.scoped, leavesNothing)
+  )
+
+  it.scoped("listener gives upgrades to other protocols back to the server where nobody else takes them", () =>
+    Effect.gen(function* () {
+      const server = yield* listening
+      const listener = yield* AttachedListener.make(server)
+      const incoming: Array<Incoming> = []
+      listener.start((one) => incoming.push(one))
+      const seen: Array<unknown> = []
+      answerWith(server, (request, response) => {
+        let body = ""
+        request.setEncoding("latin1")
+        request.on("data", (text: string) => (body += text))
+        request.on("end", () => {
+          seen.push([request.method, request.url, request.headersDistinct["x-a"], request.headers.upgrade, body])
+          response.end(`page ${seen.length}`)
+        })
+      })
+      const socket = yield* connectTo(server)
+      const answer = MemoryTransport.wire(NodeTransport.make(socket))
+      socket.write(Buffer.from(upgradeTo("h2c"), "latin1"))
+      yield* until(() => textOf(answer).endsWith("page 1"))
+      const posted = upgradeTo("h2c").replace("GET", "POST").replace("X-A: 1", "Content-Length: 5")
+      // The connection goes on as if nobody had asked for an upgrade, and the body is read as one.
+      socket.write(Buffer.from(`${posted}hel`, "latin1"))
+      socket.write("loGET /next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+      yield* answer.awaitEnd
+      assert.deepStrictEqual(seen, [
+        ["GET", "/chat?a=1", ["1", "\xe9"], undefined, ""],
+        ["POST", "/chat?a=1", ["\xe9"], undefined, "hello"],
+        ["GET", "/next", undefined, undefined, ""]
+      ])
+      assert.match(textOf(answer), /^HTTP\/1\.1 200 OK[^]*page 1HTTP\/1\.1 200 OK[^]*page 2HTTP[^]*page 3$/)
+      assert.strictEqual(incoming.length, 0)
+    }).pipe(Effect.scoped, leavesNothing)
+  )
+
+  it.scoped("RFC 9110 7.8: listener gives an upgrade in HTTP/1.0, where it means nothing, back to the server", () =>
+    Effect.gen(function* () {
+      const server = yield* listening
+      yield* AttachedListener.make(server)
+      const socket = yield* connectTo(server)
+      const answer = MemoryTransport.wire(NodeTransport.make(socket))
+      socket.write(Buffer.from(upgradeTo("websocket").replace("HTTP/1.1", "HTTP/1.0"), "latin1"))
+      yield* answer.awaitEnd
+      assert.match(textOf(answer), /^HTTP\/1\.1 200 OK[^]*page$/)
+    }).pipe(Effect.scoped, leavesNothing)
+  )
+
+  for (const protocol of ["websocket", "h2c"]) {
+    it.scoped(
+      `RFC 9112 9.3.2: listener drops an upgrade to ${protocol} that overtakes the answer to another request`,
+      () =>
+        Effect.gen(function* () {
+          const server = yield* listening
+          const listener = yield* AttachedListener.make(server)
+          const incoming: Array<Incoming> = []
+          listener.start((one) => incoming.push(one))
+          const responses: Array<Http.ServerResponse> = []
+          answerWith(server, (_, response) => responses.push(response))
+          const socket = yield* connectTo(server)
+          const answer = MemoryTransport.wire(NodeTransport.make(socket))
+          socket.write(Buffer.from(`GET /slow HTTP/1.1\r\nHost: x\r\n\r\n${upgradeTo(protocol)}`, "latin1"))
+          yield* answer.awaitEnd
+          responses[0]!.end("late")
+          assert.deepStrictEqual([textOf(answer), incoming.length, responses.length], ["", 0, 1])
+        }).pipe(Effect.scoped, leavesNothing)
+    )
+  }
+
+  it.scoped("listener drops an upgrade behind an answer that waits for its turn, though it is complete", () =>
+    Effect.gen(function* () {
+      const server = yield* listening
+      const listener = yield* AttachedListener.make(server)
+      const incoming: Array<Incoming> = []
+      listener.start((one) => incoming.push(one))
+      const socket = yield* connectTo(server)
+      const answer = MemoryTransport.wire(NodeTransport.make(socket))
+      const page = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+      socket.write(page + page + upgradeTo("websocket"))
+      yield* answer.awaitEnd
+      assert.strictEqual(incoming.length, 0)
+    }).pipe(Effect.scoped, leavesNothing)
+  )
+
+  it.scoped("listener takes an upgrade behind answers that have gone out on the same connection", () =>
+    Effect.gen(function* () {
+      const server = yield* listening
+      const listener = yield* AttachedListener.make(server)
+      const incoming: Array<Incoming> = []
+      listener.start((one) => incoming.push(one))
+      const socket = yield* connectTo(server)
+      const answer = MemoryTransport.wire(NodeTransport.make(socket))
+      for (const page of [1, 2]) {
+        socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        yield* until(() => textOf(answer).split("page").length === page + 1)
+      }
+      // One that is answered at once may come in the same chunk.
+      socket.write(`GET / HTTP/1.1\r\nHost: x\r\n\r\n${upgradeTo("websocket")}`)
+      yield* until(() => incoming.length === 1)
+      incoming[0]!.transport.destroy()
     }).pipe(Effect.scoped, leavesNothing)
   )
 
@@ -138,6 +245,7 @@ describe("attachedListener", () => {
       yield* event(socket, "close")
       assert.strictEqual(server.listenerCount("upgrade"), 0)
       assert.strictEqual(server.listenerCount("error"), 0)
+      assert.strictEqual(server.listenerCount("request"), 1)
       assert.isTrue(server.listening)
     }).pipe(Effect.scoped, leavesNothing)
   )
@@ -192,6 +300,17 @@ describe("attachedListener", () => {
       socket.write(upgradeTo("websocket"))
       yield* until(() => incoming.length === 1)
       assert.strictEqual(incoming[0]!.transport.info.tls?.serverName, "localhost")
+      server.on("request", (_, response) => response.end("secure page"))
+      const other = Tls.connect({
+        port: portOf(server),
+        host: "127.0.0.1",
+        ca: certificate.cert,
+        servername: "localhost"
+      })
+      const answer = MemoryTransport.wire(NodeTransport.make(other))
+      other.write(upgradeTo("h2c"))
+      yield* until(() => textOf(answer).endsWith("secure page"))
+      other.destroy()
       incoming[0]!.transport.destroy()
       socket.destroy()
     }).pipe(Effect.scoped, leavesNothing)

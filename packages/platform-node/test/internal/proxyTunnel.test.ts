@@ -15,7 +15,7 @@ import { withoutLeaks } from "../support/leaks.ts"
 import { connectAndEcho, endpoint, failure, proxyAt, reasonOf } from "../support/proxied.ts"
 import { connectProxy, echoServer, scriptedProxy, socksProxy } from "../support/proxies.ts"
 import { rawServer } from "../support/rawPeer.ts"
-import { bytes, until } from "../support/sockets.ts"
+import { bytes, recordOn, turn, until } from "../support/sockets.ts"
 
 describe("proxyTunnel: HTTP", () => {
   it.scopedLive("connector asks for the host and the port, and gets through", () =>
@@ -317,6 +317,34 @@ describe("proxyTunnel: interruption", () => {
     }).pipe(withoutLeaks)
   )
 
+  for (const scheme of ["http", "https"]) {
+    it.scopedLive(
+      `connector that is interrupted at any turn leaves nothing and fails nowhere, with TLS over ${scheme}:`,
+      () =>
+        Effect.gen(function* () {
+          const tls = yield* makeCertificate(["chat.test", "localhost"])
+          const target = yield* echoServer(tls)
+          const proxy = yield* connectProxy({ port: target.port, ...(scheme === "https" && { tls }) })
+          const connector = NodeConnector.make({
+            proxy: proxyAt(`${scheme}://localhost:${proxy.port}`),
+            proxyTls: { ca: tls.cert },
+            tls: { ca: tls.cert }
+          })
+          let wasConnected = false
+          for (let turns = 0; !wasConnected; turns++) {
+            const scope = yield* Scope.make()
+            const fiber = yield* Effect.fork(Scope.extend(connector(endpoint({ secure: true })), scope))
+            yield* Effect.repeatN(turn, turns)
+            wasConnected = Exit.isSuccess(yield* Fiber.interrupt(fiber))
+            if (wasConnected) yield* Scope.close(scope, Exit.void)
+            yield* until(() => [...proxy.sockets, ...target.sockets].every((socket) => socket.destroyed))
+            yield* withoutLeaks(Scope.close(scope, Exit.void))
+          }
+          assert.isNotEmpty(target.sockets)
+        }).pipe(Effect.scoped, withoutLeaks)
+    )
+  }
+
   it.scopedLive("connector within a scope destroys its transport on release, over both sockets", () =>
     Effect.gen(function* () {
       const tls = yield* makeCertificate(["chat.test", "localhost"])
@@ -331,6 +359,51 @@ describe("proxyTunnel: interruption", () => {
       yield* until(() => [...proxy.sockets, ...target.sockets].every((socket) => socket.destroyed))
       assert.lengthOf(target.sockets, 1)
     }).pipe(Effect.scoped, withoutLeaks)
+  )
+})
+
+describe("proxyTunnel: the transport", () => {
+  it.scopedLive("transport goes on writing when the other half of the tunnel has ended", () =>
+    Effect.gen(function* () {
+      const raw = yield* rawServer
+      const proxy = proxyAt(`http://127.0.0.1:${raw.port}`)
+      const connecting = yield* Effect.fork(NodeConnector.make({ proxy })(endpoint({})))
+      const peer = yield* raw.next
+      yield* peer.next
+      peer.send(Buffer.from("HTTP/1.1 200 OK\r\n\r\n"))
+      const transport = yield* Fiber.join(connecting)
+      const events = recordOn(transport)
+      peer.socket.end()
+      yield* until(() => events.includes("end"))
+      const received = peer.socket.bytesRead
+      transport.write([bytes(1, 2, 3)])
+      yield* until(() => peer.socket.bytesRead === received + 3)
+      assert.deepStrictEqual(events, ["end"])
+    }).pipe(Effect.scoped, withoutLeaks)
+  )
+
+  it.scopedLive(
+    "transport of TLS in a tunnel is closed without an error on release, whatever it has left to write",
+    () =>
+      Effect.gen(function* () {
+        const tls = yield* makeCertificate(["chat.test", "localhost"])
+        const target = yield* echoServer({ ...tls, pauseOnConnect: true })
+        const proxy = yield* connectProxy({ port: target.port, tls })
+        const options = {
+          proxy: proxyAt(`https://localhost:${proxy.port}`),
+          proxyTls: { ca: tls.cert },
+          tls: { ca: tls.cert }
+        }
+        const scope = yield* Scope.make()
+        const transport = yield* Scope.extend(NodeConnector.make(options)(endpoint({ secure: true })), scope)
+        const events = recordOn(transport)
+        assert.isFalse(transport.write([new Uint8Array(32 * 1024 * 1024)]))
+        yield* turn
+        assert.isAbove(transport.writable, 0)
+        yield* Scope.close(scope, Exit.void)
+        yield* until(() => events.length > 0)
+        assert.deepStrictEqual(events, ["closed"])
+      }).pipe(Effect.scoped, withoutLeaks)
   )
 })
 

@@ -170,4 +170,16 @@ describeWith(Curl.curl, "server, curl as the client", () => {
       assert.deepInclude(answer, { exitStatus: 0, errors: "", status: 200, body: "page of /chat" })
     })
   )
+
+  for (const [what, ...args] of [["a page"], ["a form that is posted", "--data", "name=ann"]] as const) {
+    it.scopedLive(`server attached to node:http leaves a request for ${what} to it that offers HTTP/2`, () =>
+      Effect.gen(function* () {
+        const server = yield* serveSockets(listeners["attached to node:http"]!())
+        // A later option wins over the "--http1.1" that comes always.
+        const answer = yield* Curl.ask(pageOf(server), "--http2", ...args)
+        assert.deepInclude(answer, { exitStatus: 0, errors: "", status: 200, body: "page of /chat" })
+        assert.strictEqual(answer.statusLine, "HTTP/1.1 200 OK")
+      })
+    )
+  }
 })

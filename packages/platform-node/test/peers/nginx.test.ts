@@ -20,6 +20,9 @@ const locations: Nginx.Locations = {
   "/rewritten": upgrading,
   "/kept": [...upgrading, "proxy_set_header Host $http_host"],
   "/composed": [...upgrading, "proxy_set_header Host $host:$server_port"],
+  "/told": [...upgrading, "proxy_set_header X-Forwarded-Host $http_host"],
+  // Which is without the port, as suits pages on the default port of their scheme.
+  "/told-by-name": [...upgrading, "proxy_set_header X-Forwarded-Host $host"],
   "/forgotten": ["proxy_http_version 1.1"],
   "/old": []
 }
@@ -133,8 +136,44 @@ describeWith(Nginx.nginx, "server, nginx as the proxy in front of it", () => {
         }).pipe(Effect.scoped, withoutLeaks)
       )
 
-      // Here belongs, with `trustedProxies` and a location that sets X-Forwarded-Host: server takes a page of the proxy
-      // where nginx rewrites the Host and says what it was.
+      it.scopedLive(
+        "server behind nginx with nginx's own Host, trusting the proxy, accepts the page's origin by X-Forwarded-Host",
+        () =>
+          Effect.gen(function* () {
+            const server = yield* proxied(layer({ trustedProxies: ["127.0.0.1"] }))
+            const { ca, origin, secureOrigin, secureUrl, url } = server.proxy
+            const pages = [
+              [`${url}/told`, origin],
+              [`${secureUrl}/told`, secureOrigin],
+              [`${url}/told-by-name`, "http://127.0.0.1"],
+              [`${secureUrl}/told-by-name`, "https://127.0.0.1"]
+            ] as const
+            for (const [page, Origin] of pages) {
+              const peer = yield* connectWs(page, { ca, headers: { Origin } })
+              assert.deepStrictEqual(yield* peer.next, opened())
+              assert.strictEqual((yield* server.nextSocket).request.host, `127.0.0.1:${server.port}`)
+            }
+            const foreign = { Origin: "https://other.test", "X-Forwarded-Host": "other.test" }
+            for (const [page, headers] of [
+              [`${url}/told`, foreign],
+              [`${url}/told-by-name`, foreign],
+              [`${url}/told-by-name`, { Origin: origin }]
+            ] as const) {
+              const refused = yield* connectWs(page, { headers })
+              assert.deepInclude(yield* refused.next, { _tag: "Refused", status: 403 })
+            }
+          }).pipe(Effect.scoped, withoutLeaks)
+      )
+
+      it.scopedLive("server refuses a page of the proxy by X-Forwarded-Host where it doesn't trust the proxy", () =>
+        Effect.gen(function* () {
+          for (const options of [{}, { trustedProxies: ["192.0.2.1"] }]) {
+            const server = yield* proxied(layer(options))
+            const peer = yield* connectWs(`${server.proxy.url}/told`, { headers: { Origin: server.proxy.origin } })
+            assert.deepInclude(yield* peer.next, { _tag: "Refused", status: 403 })
+          }
+        }).pipe(Effect.scoped, withoutLeaks)
+      )
 
       it.scopedLive("server speaks plain behind nginx, which speaks TLS to clients", () =>
         Effect.gen(function* () {

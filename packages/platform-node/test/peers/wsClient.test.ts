@@ -98,7 +98,7 @@ for (const [listener, layer] of Object.entries(listeners)) {
         assert.deepStrictEqual(yield* outcome("/", own), opened())
         assert.deepStrictEqual(yield* outcome("/any", "https://other.test"), opened())
         assert.strictEqual(server.logged.length, 2)
-        assert.include(server.logged[0], `https://other.test is not the Host 127.0.0.1:${server.port}`)
+        assert.include(server.logged[0], `"https://other.test" is not the Host "127.0.0.1:${server.port}"`)
       }).pipe(Effect.scoped, withoutLeaks)
     )
 
