@@ -14,6 +14,11 @@ export interface DeflateCodec {
   /** Whether there is room for one more endpoint that remembers what the peer has sent: that can't be forgotten later. */
   readonly hasRoom: boolean
   /**
+   * Calls back in a later turn of the event loop, when others have had theirs: between the slices of a large message. Whoever
+   * calls it can't take it back.
+   */
+  readonly later: (next: () => void) => void
+  /**
    * Makes what compresses with a window of `windowBits`, from 9 to 15. Without `takeover` each message begins anew, and many
    * endpoints may share what does it.
    */

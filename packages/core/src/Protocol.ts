@@ -241,6 +241,11 @@ export class Protocol {
     return this.sends && !this.sender.isInMessage
   }
 
+  /** Whether a message of `size` bytes would be compressed. */
+  compresses(size: number): boolean {
+    return this.sender.compresses(size)
+  }
+
   /** Sends a text. Lone surrogates become U+FFFD. Returns whether the state allowed it. */
   sendText(text: string): boolean {
     if (!this.sendsMessages) return false

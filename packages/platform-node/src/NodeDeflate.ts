@@ -97,6 +97,10 @@ class NodeCodec implements DeflateCodec {
     this.contexts = new DeflateContexts(maxContexts)
   }
 
+  later(next: () => void): void {
+    setImmediate(next)
+  }
+
   get hasRoom(): boolean {
     return this.remembering < this.maxContexts
   }

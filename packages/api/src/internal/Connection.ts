@@ -82,7 +82,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
       deferClose: true
     })
     this.inbox = new Inbox(options.maxMessageSize, this)
-    this.outbox = new Outbox(this.protocol, transport, options.sendHighWaterMark, this)
+    this.outbox = new Outbox(this.protocol, transport, options.sendHighWaterMark, this, deflate?.codec)
     this.sending = new Sending(this.protocol, this.outbox, options, engine.deadlines)
     this.watch = new Watch(timesOf(options), engine.deadlines, this)
     this.endDeadlines = new EndDeadlines(engine.deadlines, (error) => this.giveUp(error))
@@ -139,7 +139,9 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
 
   /** Begins the closing handshake, if nothing else has begun the end. */
   beginClose(reason: CloseReason): void {
-    if (this.failure !== undefined || !this.protocol.close(reason)) return
+    if (this.failure !== undefined) return
+    this.outbox.complete()
+    if (!this.protocol.close(reason)) return
     if (this.ending !== undefined) return this.conclude()
     this.discardFromNow()
     this.sending.close()
@@ -341,6 +343,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     if (ending === undefined) return
     this.ending = undefined
     this.endDeadlines.handled()
+    this.outbox.complete()
     this.protocol.answerClose()
     this.endAfter(ending())
   }

@@ -5,6 +5,7 @@
  * A sender that waits leaves its message here, and the message is queued for it, in order and whole, when there is room.
  * So a sender that is interrupted has either sent nothing or all.
  */
+import type { DeflateCodec } from "@effect-ws/core/DeflateCodec"
 import type { Message } from "@effect-ws/core/Message"
 import type { PreparedMessage } from "@effect-ws/core/PreparedMessage"
 import type { Protocol } from "@effect-ws/core/Protocol"
@@ -14,6 +15,7 @@ import type { SendRejected } from "../SendRejected.ts"
 import type { Transport } from "../Transport.ts"
 import type { WebSocketError } from "../WebSocketError.ts"
 import type { Fragment, OutgoingStream } from "./OutgoingStream.ts"
+import { Slices, sliceSize } from "./Slices.ts"
 
 export type Data = string | Uint8Array | Message | PreparedMessage
 
@@ -40,11 +42,22 @@ export class Outbox {
   private readonly senders = new Set<Sender>()
   // Whose fragments are on the way: no other message can be sent before the last one.
   private stream: OutgoingStream | undefined = undefined
+  // The message that is compressed slice by slice.
+  private slices: Slices | undefined = undefined
   private isFull = false
   private isScheduled = false
   private written = 0
 
-  constructor(protocol: Protocol, transport: Transport, highWaterMark: number, events: OutboxEvents) {
+  private readonly later: DeflateCodec["later"] | undefined
+
+  constructor(
+    protocol: Protocol,
+    transport: Transport,
+    highWaterMark: number,
+    events: OutboxEvents,
+    codec?: DeflateCodec
+  ) {
+    this.later = codec === undefined ? undefined : (next) => codec.later(next)
     this.protocol = protocol
     this.transport = transport
     this.highWaterMark = highWaterMark
@@ -99,6 +112,13 @@ export class Outbox {
     this.events.onFull()
   }
 
+  /** Sends what is left of a message that was queued, so that what comes next doesn't tear it. */
+  complete(): void {
+    while (this.slices !== undefined) {
+      if (!this.slices.next()) this.slices = this.stream = undefined
+    }
+  }
+
   /** The transport has room again: who waits goes first, in order of arrival. */
   drained(): void {
     this.isFull = false
@@ -146,12 +166,31 @@ export class Outbox {
   }
 
   private encode(item: Data | Fragment): void {
+    if (sizeOf(item) > sliceSize && isPlain(item) && this.protocol.compresses(sizeOf(item))) {
+      return this.encodeSlices(item)
+    }
     if (typeof item === "string") this.protocol.sendText(item)
     else if (item instanceof Uint8Array) this.protocol.sendBinary(item)
     else if (item._tag === "Fragment") this.encodeFragment(item)
     else if (item._tag === "Prepared") this.protocol.sendPrepared(item)
     else this.protocol.sendMessage(item)
     this.schedule()
+  }
+
+  private encodeSlices(item: string | Uint8Array | Message): void {
+    this.slices = new Slices(this.protocol, item)
+    this.stream = this.slices.of
+    this.nextSlice()
+  }
+
+  private readonly nextSlice = (): void => {
+    if (this.slices === undefined) return
+    const goesOn = this.slices.next()
+    this.schedule()
+    if (goesOn) return this.later!(this.nextSlice)
+    this.slices = this.stream = undefined
+    // Not now: who calls may be in the middle of its own admission.
+    if (this.senders.size > 0) queueMicrotask(() => this.admit())
   }
 
   private encodeFragment({ bytes, isFinal, of }: Fragment): void {
@@ -163,6 +202,9 @@ export class Outbox {
     if (isFinal && this.senders.size > 0) queueMicrotask(() => this.admit())
   }
 }
+
+const isPlain = (item: Data | Fragment): item is string | Uint8Array | Message =>
+  typeof item === "string" || item instanceof Uint8Array || item._tag === "Text" || item._tag === "Binary"
 
 const streamOf = (item: Data | Fragment): OutgoingStream | undefined =>
   typeof item === "object" && "_tag" in item && item._tag === "Fragment" ? item.of : undefined

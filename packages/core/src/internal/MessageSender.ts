@@ -72,7 +72,8 @@ export class MessageSender {
     else this.encodeFragments(opcode, bytes, true)
   }
 
-  private compresses(size: number): boolean {
+  /** Whether a message of `size` bytes is compressed. */
+  compresses(size: number): boolean {
     return this.deflater !== undefined && size >= this.deflater.threshold
   }
 

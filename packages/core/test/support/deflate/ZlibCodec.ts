@@ -8,6 +8,7 @@ import { concat } from "../Hex.ts"
 
 export class ZlibCodec implements DeflateCodec {
   readonly hasRoom = true
+  readonly later = (next: () => void): void => void setImmediate(next)
   /** Those with takeover that are not released: the others are shared. */
   inflaters = 0
   deflaters = 0
