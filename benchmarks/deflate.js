@@ -6,6 +6,7 @@
 import * as Crypto from "node:crypto"
 import { once } from "node:events"
 import * as Net from "node:net"
+import * as Os from "node:os"
 import { parseArgs } from "node:util"
 import * as Zlib from "node:zlib"
 import { cores, start, stayOn } from "./servers/start.js"
@@ -74,9 +75,13 @@ const maskedFrame = (payload) => {
 }
 
 /** @param {string} text */
-const compressed = (text) => Zlib.deflateRawSync(text, { finishFlush: Zlib.constants.Z_SYNC_FLUSH }).subarray(0, -4)
+const compressed = (text) => Zlib.deflateRawSync(text, flush).subarray(0, -4)
+
+const flush = { finishFlush: Zlib.constants.Z_SYNC_FLUSH }
 
 /**
+ * Opens a connection, and looks at one echo: later ones are counted only.
+ *
  * @param {number} port
  * @param {string} offer
  */
@@ -89,8 +94,14 @@ const open = async (port, offer) => {
   )
   const [head] = await once(socket, "data")
   if (!/permessage-deflate/i.test(head.toString("latin1"))) throw new Error(`The server does without: ${head}`)
+  socket.write(maskedFrame(compressed(sample)))
+  const [echo] = await once(socket, "data")
+  const content = echo[0] === 0xc1 && Zlib.inflateRawSync(echo.subarray(echo[1] < 126 ? 2 : 4), flush).toString()
+  if (content !== sample) throw new Error(`The server has echoed ${echo.toString("hex")}`)
   return socket
 }
+
+const sample = json(1024)
 
 /** Counts the frames of a server, which come cut anywhere. */
 class Frames {
@@ -134,7 +145,7 @@ const drive = (socket, frames, total, inFlight) =>
       if (next.length > 0) socket.write(next.length === 1 ? next[0] : Buffer.concat(next))
     }
     socket.on("data", (chunk) => {
-      const before = Math.floor(seen.count)
+      const before = seen.count
       seen.push(chunk)
       send(seen.count - before)
       if (seen.count === total && seen.skip === 0) resolve(socket.removeAllListeners("data"))
@@ -150,7 +161,9 @@ const drive = (socket, frames, total, inFlight) =>
 const measure = async (name, work, mode) => {
   process.env.TAKEOVER = name === "ws" ? mode.takeover : mode.ours
   const server = await start(`deflate/${name}`, pinned ? { core: available[0] } : {})
-  const frames = Array.from({ length: 16 }, () => maskedFrame(compressed(json(work.size))))
+  // More than a window, so that who remembers doesn't find the same messages again.
+  const count = Math.max(4, Math.ceil(65_536 / work.size))
+  const frames = Array.from({ length: count }, () => maskedFrame(compressed(json(work.size))))
   const sockets = await Promise.all(Array.from({ length: work.connections }, () => open(server.port, mode.offer)))
   const each = Math.ceil(work.messages / work.connections)
   /** @param {number} count */
@@ -171,7 +184,10 @@ const available = cores()
 const pinned = available.length > 1
 if (pinned) stayOn(available[1])
 
-console.log(`Node ${process.version}, microseconds of CPU (user and system) per message, medians of ${values.rounds}\n`)
+console.log(
+  `Node ${process.version}, ${Os.cpus()[0].model.trim()}, load ${Os.loadavg()[0].toFixed(1)}; microseconds of CPU (user and ` +
+    `system) per message, medians of ${values.rounds}\n`
+)
 console.log("| JSON | mode | ws | effect-ws | ratio | spread |\n|---|---|---|---|---|---|")
 for (const work of works) {
   for (const mode of modes) {

@@ -3,7 +3,9 @@
  * Every row of a frame is bytes, written by hand, that go through core alone and through a connection.
  */
 import type * as MemoryTransport from "@effect-ws/api/testing/MemoryTransport"
+import * as PermessageDeflate from "@effect-ws/api/PermessageDeflate"
 import type { WebSocketError } from "@effect-ws/api/WebSocketError"
+import * as NodeDeflate from "@effect-ws/platform-node/NodeDeflate"
 import type * as Message from "@effect-ws/core/Message"
 import * as Protocol from "@effect-ws/core/Protocol"
 import type { ProtocolFault } from "@effect-ws/core/ProtocolFault"
@@ -15,10 +17,12 @@ import * as TestContext from "effect/TestContext"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { assert, describe, it } from "vitest"
+import { openCompressing } from "../packages/api/test/support/compressing.ts"
 import { open, type Opened, type OpenOptions, type Role } from "../packages/api/test/support/connections.ts"
 import { leavesNothing, settled } from "../packages/api/test/support/leaks.ts"
 import * as Beast from "../packages/core/test/support/beastHandshake.ts"
-import { hex } from "../packages/core/test/support/Hex.ts"
+import { deflated } from "../packages/core/test/support/deflate/deflated.ts"
+import { hex, toHex } from "../packages/core/test/support/Hex.ts"
 
 const page = Fs.readFileSync(Path.resolve(import.meta.dirname, "../docs/beast-errors.md"), "utf8")
 
@@ -77,6 +81,8 @@ interface Row {
   readonly beast?: string
   /** Whether our own Close frame, with 1000, is sent before. */
   readonly isClosing?: boolean
+  /** Whether permessage-deflate was agreed on, without takeover. */
+  readonly isCompressing?: boolean
 }
 
 /** A masking key that changes nothing. */
@@ -216,6 +222,9 @@ const closeRows: ReadonlyArray<Row> = [
   }
 ]
 
+/** What Beast does when zlib says no. */
+const noClose = "sends no Close frame, and leaves the socket open"
+
 const orderRows: ReadonlyArray<Row> = [
   {
     enumerator: "bad_data_frame",
@@ -255,6 +264,42 @@ const orderRows: ReadonlyArray<Row> = [
   }
 ]
 
+/** A frame that begins a compressed message: RSV1, and a payload in spaced hex. */
+const compressed = (payload: string, start = "c1") =>
+  frame(start, payload.split(" ").filter((byte) => byte !== "").length, payload)
+
+const bomb = compressed(toHex(deflated(new Uint8Array(1025))), "c2")
+
+const compressionRows: ReadonlyArray<Row> = (
+  [
+    { enumerator: "accepted", about: "Hello, compressed", ...compressed("f2 48 cd c9 c9 07 00") },
+    { enumerator: "accepted", about: "an empty message", ...compressed("00") },
+    {
+      enumerator: "accepted",
+      about: "a block that says that it is the last one",
+      ...compressed("f3 48 cd c9 c9 07 00 00"),
+      beast: "fails with zlib::error::end_of_stream"
+    },
+    { enumerator: "message_too_big", about: "a message above the limit when it has come out", ...bomb },
+    { enumerator: "bad_frame_payload", about: "a text that is not UTF-8 then", ...compressed("fa 0f 00") },
+    { enumerator: "zlib::error", about: "a block of the reserved type", ...compressed("07"), beast: noClose },
+    {
+      enumerator: "zlib::error",
+      about: "a stored block whose lengths differ",
+      ...compressed("00 01 00 01 00 41"),
+      beast: noClose
+    },
+    {
+      enumerator: "zlib::error",
+      about: "a distance from before the beginning",
+      ...compressed("4b 04 42 00"),
+      beast: noClose
+    },
+    { enumerator: "bad_reserved_bits", about: "RSV1 on a continuation", ...inSequence(fragment, frame("c0", 0)) },
+    { enumerator: "bad_reserved_bits", about: "RSV1 on a Ping", ...frame("c9", 0) }
+  ] satisfies ReadonlyArray<Row>
+).map((row) => ({ ...row, isCompressing: true }))
+
 /** What becomes of a row: the error, the tag of its reason, and the code of our Close frame. */
 interface Result {
   readonly error: string
@@ -270,11 +315,14 @@ const classOf = ({ _tag }: { readonly _tag: ProtocolFault["_tag"] | "MessageTooB
 
 const tellMessage = (message: Message.Message): string => `the message of ${message.byteLength}`
 
+const [parameters] = PermessageDeflate.alternatives(true) as [PermessageDeflate.Alternative]
+
 /** Core by itself. */
-const inCore = (role: Role, bytes: Uint8Array, isClosing: boolean): Result => {
+const inCore = (role: Role, bytes: Uint8Array, { isClosing, isCompressing }: Row): Result => {
   const maskingKeys = role === "client" ? () => 1 : undefined
-  const protocol = Protocol.make({ role, maskingKeys, maxMessageSize: limit })
-  if (isClosing) protocol.close({ code: 1000, reason: "" })
+  const deflate = isCompressing === true ? { codec: NodeDeflate.make(), parameters, threshold: 0 } : undefined
+  const protocol = Protocol.make({ role, maskingKeys, maxMessageSize: limit, deflate })
+  if (isClosing === true) protocol.close({ code: 1000, reason: "" })
   protocol.receive(new Uint8Array(bytes))
   const told: Array<string> = []
   const result = { error: "", reason: "", sent: textOf(protocol.closeSent?.code) }
@@ -288,11 +336,12 @@ const inCore = (role: Role, bytes: Uint8Array, isClosing: boolean): Result => {
 }
 
 /** The same through a connection: what `receive` gives, and what the peer is sent. */
-const inConnection = (role: Role, bytes: Uint8Array, isClosing: boolean): Promise<Result> =>
+const inConnection = (role: Role, bytes: Uint8Array, { isClosing, isCompressing }: Row): Promise<Result> =>
   running(
     Effect.gen(function* () {
-      const { peer, socket } = yield* open(role, { peer: { polite: false }, socket: { maxMessageSize: limit } })
-      if (isClosing) yield* Effect.forkScoped(Effect.ignore(socket.close()))
+      const opening = isCompressing === true ? openCompressing : open
+      const { peer, socket } = yield* opening(role, { peer: { polite: false }, socket: { maxMessageSize: limit } })
+      if (isClosing === true) yield* Effect.forkScoped(Effect.ignore(socket.close()))
       yield* settled
       peer.send(bytes)
       yield* settled
@@ -335,7 +384,7 @@ const here = ({ error, reason }: Result): string => {
 
 const cellsOf = (row: Row): ReadonlyArray<string> => {
   const [first] = casesOf(row)
-  const result = inCore(first!.role, first!.bytes, row.isClosing === true)
+  const result = inCore(first!.role, first!.bytes, row)
   const whose = row.server === undefined ? "client" : row.client === undefined ? "server" : "both"
   return [named(row.enumerator), row.about, whose, here(result), result.sent, row.beast ?? ""]
 }
@@ -489,7 +538,7 @@ function moving<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
 
 // --- all of them --------------------------------------------------------------------------------------------------------
 
-const allRows = [...frameRows, ...messageRows, ...closeRows]
+const allRows = [...frameRows, ...messageRows, ...compressionRows, ...closeRows]
 
 /** What the opening handshake says to the heads of an enumerator: the reasons, as `HandshakeError` has them, and statuses. */
 const handshakeCells = (enumerator: string): ReadonlyArray<string> => {
@@ -501,7 +550,7 @@ const handshakeCells = (enumerator: string): ReadonlyArray<string> => {
 
 const frameCells = (enumerator: string): ReadonlyArray<string> => {
   const rows = allRows.filter((row) => row.enumerator === enumerator && row.isClosing !== true)
-  const results = rows.flatMap((row) => casesOf(row).map(({ bytes, role }) => inCore(role, bytes, false)))
+  const results = rows.flatMap((row) => casesOf(row).map(({ bytes, role }) => inCore(role, bytes, row)))
   const reasons = results.map(({ error, reason }) => (reason === error ? "none" : reason))
   return [unique(results.map(({ error }) => error)), unique(reasons), unique(results.map(({ sent }) => sent))]
 }
@@ -529,6 +578,7 @@ const compare = (heading: string, rows: ReadonlyArray<ReadonlyArray<string>>): v
 const tables = {
   "### Frames": frameRows,
   "### Messages": messageRows,
+  "### Compression": compressionRows,
   "### Closing": closeRows,
   "### Which fault is found first": orderRows
 }
@@ -541,8 +591,8 @@ describe("errors beside Boost.Beast", () => {
       for (const { bytes, role } of casesOf(row)) {
         it(`${role} does with ${row.about} in a connection what core does`, async () => {
           const expected = cellsOf(row)
-          const result = await inConnection(role, bytes, row.isClosing === true)
-          assert.deepStrictEqual(result, inCore(role, bytes, row.isClosing === true))
+          const result = await inConnection(role, bytes, row)
+          assert.deepStrictEqual(result, inCore(role, bytes, row))
           assert.deepStrictEqual([here(result), result.sent], expected.slice(3, 5))
         })
       }
@@ -570,12 +620,13 @@ describe("errors beside Boost.Beast", () => {
       ExpectedContinuation: true,
       UnexpectedContinuation: true,
       InvalidUtf8: true,
+      InvalidCompressedData: true,
       ClosePayloadTooShort: true,
       InvalidCloseCode: true,
       InvalidCloseReason: true,
       MessageTooBig: true
     }
-    const found = allRows.flatMap((row) => casesOf(row).map(({ bytes, role }) => inCore(role, bytes, false).reason))
+    const found = allRows.flatMap((row) => casesOf(row).map(({ bytes, role }) => inCore(role, bytes, row).reason))
     for (const tag of Object.keys(tags)) assert.include(found, tag)
   })
 

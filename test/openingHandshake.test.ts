@@ -1,9 +1,12 @@
 /** The page about the opening handshake shows tables; here they are made from the code, row by row, and compared. */
 import * as ConnectionOptions from "@effect-ws/api/ConnectionOptions"
 import type { HandshakeReason } from "@effect-ws/api/HandshakeError"
+import * as Options from "@effect-ws/api/PermessageDeflate"
 import * as ServerOptions from "@effect-ws/api/ServerOptions"
+import * as Extension from "@effect-ws/core/Extension"
 import * as HandshakeFault from "@effect-ws/core/HandshakeFault"
 import * as HttpHead from "@effect-ws/core/HttpHead"
+import * as PermessageDeflate from "@effect-ws/core/PermessageDeflate"
 import * as Refusal from "@effect-ws/core/Refusal"
 import * as UpgradeRequest from "@effect-ws/core/UpgradeRequest"
 import * as UpgradeResponse from "@effect-ws/core/UpgradeResponse"
@@ -111,6 +114,15 @@ const judgeResponse = ([[status], [version], ...fields]: ReadonlyArray<Row>):
   return HandshakeFault.is(judged) ? judged : undefined
 }
 
+/** What a client that has offered permessage-deflate says to an answer that is well-formed and was asked for. */
+function judgeParameters(answer: string): HandshakeFault.HandshakeFault {
+  const extensions = Extension.parse([["Sec-WebSocket-Extensions", answer]])
+  assert(!HandshakeFault.is(extensions))
+  const judged = PermessageDeflate.agree(extensions, Options.alternatives(true))
+  assert(HandshakeFault.is(judged))
+  return judged
+}
+
 /**
  * Finds the faults in the order of the checks: everything is wrong, and what is named is put right, one after the other.
  * Whatever else can be wrong with the same thing is found before that.
@@ -151,7 +163,8 @@ const requestFaults = [
 const responseFaults = [
   ...unreadable(HttpHead.responseDecoder, unreadableResponses),
   HandshakeFault.make("TooManyInterimResponses", { limit: 16 }),
-  ...inOrder(responseChecks, judgeResponse)
+  ...inOrder(responseChecks, judgeResponse),
+  judgeParameters("permessage-deflate; server_max_window_bits=7")
 ]
 
 const tagsOf = (faults: ReadonlyArray<HandshakeFault.HandshakeFault>) => [...new Set(faults.map(({ _tag }) => _tag))]
@@ -293,7 +306,8 @@ describe("documentation of the opening handshake", () => {
       WrongAccept: true,
       UnrequestedSubprotocol: true,
       MultipleSubprotocols: true,
-      UnrequestedExtension: true
+      UnrequestedExtension: true,
+      ExtensionMismatch: true
     }
     const other: Record<Other["_tag"], true> = {
       Reject: true,

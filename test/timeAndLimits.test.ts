@@ -39,7 +39,7 @@ const limits = tableUnder("## Servers")
 const valueOf = (cell: string): unknown => {
   if (cell === "off" || cell === "no limit") return Infinity
   if (cell === "none" || cell === "maxMessageSize") return undefined
-  if (cell === "true") return true
+  if (cell === "true" || cell === "false") return cell === "true"
   const [, number, unit] = /^(\d+)(?: (\w+))?$/.exec(cell) ?? []
   if (number === undefined) return cell
   return Number(number) * (units[unit ?? "one"] ?? Number.NaN)
@@ -56,7 +56,7 @@ const units: Readonly<Record<string, number>> = {
 
 /** What stands in the column "off by". */
 const offBy = (name: string, make: (input: object) => unknown): string => {
-  if (name === "validateText") return "false"
+  if (name === "validateText" || name === "permessageDeflate") return "false"
   if (name === "fragmentSize" || name === "trustedProxies") return "leaving it out"
   try {
     make({ [name]: Infinity })

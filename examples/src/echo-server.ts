@@ -1,7 +1,7 @@
 /**
  * Sends every message back: text as text, bytes as bytes.
  *
- * Usage: npm run -s echo-server -- [--host HOST] [--port PORT]
+ * Usage: npm run -s echo-server -- [--host HOST] [--port PORT] [--permessage-deflate]
  */
 import { formatAddress } from "@effect-ws/api/TransportError"
 import * as WebSocket from "@effect-ws/api/WebSocket"
@@ -11,7 +11,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Cli from "./cli/Cli.ts"
 
-const usage = "usage: echo-server [--host HOST] [--port PORT]"
+const usage = "usage: echo-server [--host HOST] [--port PORT] [--permessage-deflate]"
 
 const serve = Effect.gen(function* () {
   yield* Console.log(`listening on ws://${formatAddress(yield* WebSocketServer.address)}`)
@@ -25,10 +25,15 @@ const serve = Effect.gen(function* () {
 
 const program = Effect.gen(function* () {
   const { values } = yield* Cli.parse(usage, {
-    options: { host: { type: "string", default: "127.0.0.1" }, port: { type: "string", default: "0" } }
+    options: {
+      host: { type: "string", default: "127.0.0.1" },
+      port: { type: "string", default: "0" },
+      "permessage-deflate": { type: "boolean", default: false }
+    }
   })
   const port = yield* Cli.port(values.port)
-  yield* serve.pipe(Effect.provide(NodeWebSocketServer.layer({ host: values.host, port })))
+  const options = { host: values.host, port, permessageDeflate: values["permessage-deflate"] }
+  yield* serve.pipe(Effect.provide(NodeWebSocketServer.layer(options)))
 })
 
 program.pipe(

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net"
 import { assert, describe, it } from "vitest"
 import { Peer } from "./support/Peer.ts"
 import * as Program from "./support/Program.ts"
@@ -11,6 +12,27 @@ describe("echo-server", () => {
     peer.send(Uint8Array.of(0, 1, 255))
     assert.deepStrictEqual(await peer.next(), Buffer.from([0, 1, 255]))
     assert.deepStrictEqual(await peer.close(4001, "done"), { code: 4001, reason: "" })
+  })
+
+  it("server compresses what it echoes when it is told to, and otherwise doesn't", async () => {
+    for (const [args, extensions] of [
+      [[], ""],
+      [["--permessage-deflate"], "permessage-deflate"]
+    ] as const) {
+      await using server = Program.start("echo-server", args)
+      const peer = await Peer.connect(`ws://${await server.address()}`)
+      assert.strictEqual(peer.socket.extensions, extensions)
+      const received = { bytes: 0 }
+      const { _socket: transport } = peer.socket as unknown as { readonly _socket: Socket }
+      transport.on("data", (chunk: Buffer) => (received.bytes += chunk.length))
+      const text = "to be compressed, ".repeat(1000)
+      for (let i = 0; i < 2; i++) {
+        peer.send(text)
+        assert.strictEqual(await peer.next(), text)
+      }
+      assert.strictEqual(received.bytes < text.length / 10, extensions !== "")
+      await peer.close(1000)
+    }
   })
 
   it("server closes with 1001 and exits with 0 when it is interrupted", async () => {

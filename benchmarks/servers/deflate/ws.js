@@ -1,3 +1,6 @@
+/**
+ * Compresses as TAKEOVER says, "yes", "no" or "off".
+ */
 import { WebSocketServer } from "ws"
 import { report } from "../report.js"
 
@@ -7,7 +10,10 @@ const server = new WebSocketServer(
   {
     host: "127.0.0.1",
     port: 0,
-    perMessageDeflate: { threshold: 0, serverNoContextTakeover: !takeover, clientNoContextTakeover: !takeover }
+    perMessageDeflate:
+      process.env.TAKEOVER === "off"
+        ? false
+        : { threshold: 0, serverNoContextTakeover: !takeover, clientNoContextTakeover: !takeover }
   },
   () => report(server.address().port)
 )

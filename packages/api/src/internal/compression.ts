@@ -3,7 +3,7 @@
  */
 import type { DeflateCodec } from "@effect-ws/core/DeflateCodec"
 import type { Extension } from "@effect-ws/core/Extension"
-import type { Of } from "@effect-ws/core/HandshakeFault"
+import * as HandshakeFault from "@effect-ws/core/HandshakeFault"
 import * as Negotiation from "@effect-ws/core/PermessageDeflate"
 import type { Deflate } from "@effect-ws/core/Protocol"
 import * as PermessageDeflate from "../PermessageDeflate.ts"
@@ -42,10 +42,12 @@ export const agree = (
   answers: ReadonlyArray<Extension>,
   setting: PermessageDeflate.Setting | undefined,
   codec: DeflateCodec | undefined
-): Deflate | undefined | Of<"ExtensionMismatch"> => {
+): Deflate | undefined | HandshakeFault.Of<"ExtensionMismatch"> => {
   if (codec === undefined) return undefined
   const alternatives = PermessageDeflate.alternatives(setting)
   const parameters = Negotiation.agree(answers, alternatives)
   if (parameters === undefined || "_tag" in parameters) return parameters
-  return { codec, parameters, threshold: Math.min(...alternatives.map(({ threshold }) => threshold)) }
+  // The answer is one to the first that it fits.
+  const taken = alternatives.find((alternative) => !HandshakeFault.is(Negotiation.agree(answers, [alternative])))!
+  return { codec, parameters, threshold: taken.threshold }
 }

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as ChildProcess from "node:child_process"
 import { fileURLToPath } from "node:url"
-import type { Connect, Peer, PeerEvent } from "./peers.ts"
+import type { ConnectOptions, Peer, PeerEvent } from "./peers.ts"
 import { type Program, type Running, start } from "./programs.ts"
 
 // Other interfaces of the library came later than what the systems in use bring.
@@ -29,12 +29,17 @@ export interface PythonPeer extends Peer {
   readonly ping: (payload: string) => void
 }
 
-/** `websockets` as a client, with its own defaults: it offers permessage-deflate. */
+/** What it offers for permessage-deflate, in its own words. */
+export interface PythonConnectOptions extends ConnectOptions {
+  readonly deflate?: Readonly<Record<string, boolean | number>>
+}
+
+/** `websockets` as a client, with its own defaults unless it is told otherwise: it offers permessage-deflate. */
 export const connectPython = (
   url: string,
-  { headers = {}, subprotocols = [] }: Parameters<Connect>[1] = {}
+  { deflate, headers = {}, subprotocols = [] }: PythonConnectOptions = {}
 ): Effect.Effect<PythonPeer, never, Scope.Scope> =>
-  Effect.map(startProgram("client.py", JSON.stringify({ url, headers, subprotocols })), toPeer)
+  Effect.map(startProgram("client.py", JSON.stringify({ url, headers, subprotocols, deflate })), toPeer)
 
 export interface PythonServer extends PythonPeer {
   readonly url: string

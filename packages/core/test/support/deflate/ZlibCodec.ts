@@ -20,17 +20,22 @@ export class ZlibCodec implements DeflateCodec {
   inflated = 0
   /** The windows that were asked for, each with whether it is taken over, in order. */
   readonly asked: Array<string> = []
+  // Shared, by the bits of their windows.
+  private readonly forgettingDeflaters: Array<Deflater> = []
+  private readonly forgettingInflaters: Array<Inflater> = []
 
   deflater(windowBits: number, takeover: boolean): Deflater {
     this.asked.push(`deflater ${windowBits}${takeover ? " takeover" : ""}`)
     if (takeover) this.deflaters++
-    return new OneDeflater(this, windowBits, takeover)
+    else return (this.forgettingDeflaters[windowBits] ??= new OneDeflater(this, windowBits, false))
+    return new OneDeflater(this, windowBits, true)
   }
 
   inflater(windowBits: number, takeover: boolean): Inflater {
     this.asked.push(`inflater ${windowBits}${takeover ? " takeover" : ""}`)
     if (takeover) this.inflaters++
-    return new OneInflater(this, windowBits, takeover)
+    else return (this.forgettingInflaters[windowBits] ??= new OneInflater(this, windowBits, false))
+    return new OneInflater(this, windowBits, true)
   }
 }
 
@@ -54,6 +59,8 @@ class OneDeflater implements Deflater {
     if (this.isReleased) throw new Error("compresses after the release")
     this.codec.deflations++
     this.codec.taken += bytes.length
+    // As a stream does that has nothing new to end.
+    if (bytes.length === 0 && this.before.length > 0) return new Uint8Array(0)
     const options = { finishFlush, windowBits: this.windowBits }
     const deflated = Zlib.deflateRawSync(
       bytes,

@@ -1,4 +1,4 @@
-"""`websockets` as a client: client.py '{"url", "subprotocols", "headers"}'."""
+"""`websockets` as a client: client.py '{"url", "subprotocols", "headers", "deflate"}'."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ import sys
 
 from peer import dict_of, drive, read_commands, tell, tell_open
 from websockets.exceptions import InvalidStatusCode
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.legacy.client import WebSocketClientProtocol, connect
 
 
@@ -22,6 +23,13 @@ class Client(WebSocketClientProtocol):
         return status, headers
 
 
+def compression_of(options):
+    """The defaults of the library, or an offer of what is given alone."""
+    if "deflate" not in options:
+        return {}
+    return {"compression": None, "extensions": [ClientPerMessageDeflateFactory(**options["deflate"])]}
+
+
 async def main(options):
     connecting = connect(
         options["url"],
@@ -29,6 +37,7 @@ async def main(options):
         subprotocols=options["subprotocols"] or None,
         extra_headers=options["headers"],
         max_size=None,
+        **compression_of(options),
     )
     try:
         socket = await connecting
