@@ -17,7 +17,8 @@ export interface BroadcastOptions {
   /**
    * What becomes of connections above their high-water mark, whose peers don't read fast enough. `"wait"` by default: the
    * broadcast completes when all have room, each for itself. `"drop"` leaves them out, and `"close"` ends them with 1008;
-   * with these nobody waits for anybody.
+   * with these nobody waits for anybody. A connection below its mark on which a `sendStream` is in the middle of a message
+   * isn't slow: `"drop"` and `"close"` leave it out, and close nothing.
    */
   readonly slow?: "wait" | "drop" | "close" | undefined
 }
@@ -44,6 +45,6 @@ export interface Broadcast {
 export interface Missed {
   /** The connection. */
   readonly socket: WebSocket
-  /** Why: what ended it, or that it is closing; `undefined` when it was too slow. */
+  /** Why: what ended it, or that it is closing; `undefined` when it was too slow, or in the middle of a `sendStream`. */
   readonly error: WebSocketError | SendRejected | undefined
 }

@@ -58,7 +58,8 @@ export interface ConnectionOptions {
   readonly sendHighWaterMark: number
   /**
    * What `send` does above the mark. It suspends by default, until there is room. `"drop"` completes without sending, for
-   * what is out of date soon, and counts that (see `status`); `"fail"` fails with `SendRejected`.
+   * what is out of date soon, and counts that (see `status`); `"fail"` fails with `SendRejected`. A message behind one that
+   * somebody else sends with `sendStream` waits for its turn whatever this says.
    */
   readonly whenFull: "suspend" | "drop" | "fail"
   /**

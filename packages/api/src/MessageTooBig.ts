@@ -12,7 +12,9 @@ import * as Data from "effect/Data"
  * @category errors
  */
 export class MessageTooBig extends Data.TaggedError("MessageTooBig")<{
-  /** The limit, in bytes of payload: the option `maxMessageSize`. */
+  /**
+   * The limit, in bytes of payload: the option `maxMessageSize`, or `maxStreamedSize` for a message that `receiveStream` takes.
+   */
   readonly limit: number
   /** The size that had been announced when the message was refused, in bytes of payload. */
   readonly size: number

@@ -7,7 +7,8 @@ import * as Data from "effect/Data"
 
 /**
  * Why a message was not sent: `Closing` means that this endpoint has sent its Close frame, after which nothing may follow
- * (RFC 6455 5.5.1); `QueueFull` that a control frame found more waiting than may wait.
+ * (RFC 6455 5.5.1); `QueueFull` that more is waiting than may wait: for a control frame, or for a message
+ * where the option `whenFull` is `"fail"`.
  *
  * @since 0.1.0
  * @category models

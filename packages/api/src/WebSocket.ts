@@ -123,8 +123,8 @@ export interface WebSocket {
    *
    * **Details**
    *
-   * Pieces that the stream gives in one chunk leave in one fragment; with `fragmentSize`, in bytes, fragments have that size
-   * but for the last. Other messages wait until it is done, Pings and Pongs pass. Waits for room before each fragment.
+   * Pieces that the stream gives in one chunk leave in one fragment; with `fragmentSize`, in bytes, in those of that size
+   * or the connection's, the smaller. Other messages wait until it is done, Pings pass. Waits for room before each fragment.
    *
    * When the stream fails, or the effect is interrupted, before its first fragment was sent, nothing was sent. Later than
    * that the connection is closed with 1011, since the message can be neither finished nor taken back.

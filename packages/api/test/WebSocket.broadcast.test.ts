@@ -243,7 +243,7 @@ describe.each(roles)("WebSocket of a %s: broadcast", (role) => {
       const { missed, sent } = yield* Fiber.join(sending)
       first.peer.transport.resume()
       assert.deepStrictEqual(sent, [second.socket])
-      assert.deepStrictEqual(missed, [{ socket: first.socket, error: yield* first.socket.closed as never }])
+      assert.deepStrictEqual(missed, [{ socket: first.socket, error: (yield* first.socket.closed) as never }])
     })
   )
 
@@ -351,7 +351,7 @@ describe.each(roles)("WebSocket of a %s: broadcast", (role) => {
               assert.include(sent, last.socket)
               assert.strictEqual(sent.length + missed.length, 3)
               if (missed.length === 0) continue
-              assert.deepStrictEqual(missed, [{ socket: faulty.socket, error: yield* faulty.socket.closed as never }])
+              assert.deepStrictEqual(missed, [{ socket: faulty.socket, error: (yield* faulty.socket.closed) as never }])
               reports.add("missed")
             }
             for (const { peer } of [first, last]) assert.lengthOf(yield* peer.awaitFrames(3), 3)

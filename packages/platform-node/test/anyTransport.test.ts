@@ -445,7 +445,12 @@ for (const [kind, make] of Object.entries(transportPairs)) {
         it.scopedLive(`${role} ${name}`, () =>
           Effect.gen(function* () {
             const pair = yield* make
-            const result = yield* Effect.scoped(Effect.flatMap(openRaw(pair, role, scenario), scenario.run))
+            const result = yield* Effect.scoped(
+              Effect.flatMap(openRaw(pair, role, scenario), (given) =>
+                // The wire answers no Close frame, for which a release waits for a second.
+                Effect.zipLeft(scenario.run(given), given.mine.destroy)
+              )
+            )
             assert.deepStrictEqual(result, scenario.outcome)
           }).pipe(Effect.scoped, withoutLeaks)
         )
