@@ -23,10 +23,10 @@ export interface Options {
   readonly threshold?: number | undefined
   /**
    * Whether the server remembers what it has sent, and compresses the better. Not by default: a connection that remembers
-   * holds some 270 KiB, where otherwise all share the same.
+   * holds some 210 KiB, where otherwise all share the same.
    */
   readonly serverContextTakeover?: boolean | undefined
-  /** Whether the client does. Not by default, since a server would hold some 40 KiB for each. */
+  /** Whether the client does. Not by default, since a server would hold some 70 KiB for each. */
   readonly clientContextTakeover?: boolean | undefined
   /** The bits of the largest window with which the server compresses, from 8 to 15. 15 by default. */
   readonly serverMaxWindowBits?: number | undefined

@@ -466,15 +466,22 @@ export const run = <Handled extends Effect.Effect<unknown, unknown, unknown> | v
  *
  * **Details**
  *
- * Bytes are copied. A server sends the same memory to all; a client has to mask each frame with a key of its own.
+ * Bytes are copied. A server sends the same memory to all; a client has to mask each frame with a key of its own. It is
+ * compressed once for all whose connections compress alike, and not at all with `compress: false`: for what is compressed
+ * already, or has a secret in it.
  *
  * @since 0.1.0
  * @category operations
  */
-export const prepare = (data: Sendable): PreparedMessage => {
+export const prepare = (
+  data: Sendable,
+  { compress = true }: { readonly compress?: boolean | undefined } = {}
+): PreparedMessage => {
   const item = Handle.toData(data)
-  if (typeof item === "object" && "_tag" in item && item._tag === "Prepared") return item
-  return Prepared.make(item instanceof Uint8Array ? item.slice() : item)
+  if (typeof item === "object" && "_tag" in item && item._tag === "Prepared") {
+    return item.isCompressible === compress ? item : Prepared.make(item.message, compress)
+  }
+  return Prepared.make(item instanceof Uint8Array ? item.slice() : item, compress)
 }
 
 /**

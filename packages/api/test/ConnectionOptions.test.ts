@@ -19,7 +19,7 @@ const optionalTimes = [
   "messageTimeout",
   "maxLifetime"
 ] as const
-const others = ["maxStreamedSize", "fragmentSize", "validateText", "whenFull"] as const
+const others = ["maxStreamedSize", "fragmentSize", "validateText", "permessageDeflate", "whenFull"] as const
 
 const roles = ["client", "server"] as const
 

@@ -24,19 +24,21 @@ export interface PreparedMessage {
   readonly frame: ReadonlyArray<Uint8Array>
   /** The length of the payload in bytes. */
   readonly byteLength: number
+  /** Whether it is compressed for those with whom permessage-deflate was agreed on. */
+  readonly isCompressible: boolean
   /** The compressed payload, by the bits of its window, for those that were needed so far. */
   readonly compressed: Map<number, Uint8Array>
 }
 
 /**
  * Encodes a message: text for a string, binary for bytes, and a `Message` as what it is. The bytes belong to it from here on
- * and must not change.
+ * and must not change. One that isn't compressible goes as it is to everybody (RFC 7692 6).
  *
  * @see https://www.rfc-editor.org/rfc/rfc6455#section-5.2
  * @since 0.1.0
  * @category constructors
  */
-export const make = (data: string | Uint8Array | Message.Message): PreparedMessage => {
+export const make = (data: string | Uint8Array | Message.Message, isCompressible = true): PreparedMessage => {
   const message = typeof data === "string" ? Message.text(data) : "_tag" in data ? data : Message.binary(data)
   const { byteLength, pieces } = message
   const opcode = message._tag === "Text" ? Frame.Text : Frame.Binary
@@ -45,6 +47,7 @@ export const make = (data: string | Uint8Array | Message.Message): PreparedMessa
     message,
     frame: FrameEncoder.encodeUnmasked(opcode, pieces, byteLength, portable),
     byteLength,
+    isCompressible,
     compressed: new Map()
   }
 }

@@ -176,6 +176,11 @@ export class Protocol {
     return this.receiver.isInMessage
   }
 
+  /** Says whether somebody waits for `streamMessage`: how large a compressed message gets isn't known before it has come. */
+  awaitStream(isAwaited: boolean): void {
+    this.receiver.isStreamAwaited = isAwaited
+  }
+
   /**
    * Whether the message that has begun is too large to be taken as a whole: `streamMessage` has to take it, or
    * `refuseOversized` to refuse it.

@@ -23,7 +23,7 @@ import * as OneShot from "./internal/zlibOneShot.ts"
 export interface Options {
   /** From 1, the fastest, to 9, the smallest; 1 by default: more costs much time and saves few bytes of short messages. */
   readonly level?: number | undefined
-  /** From 1 to 9: 2^(n+9) bytes for the hash tables of a compressor. 8 by default, as zlib's. */
+  /** From 1 to 9: how large the tables of a compressor are. 8 by default, as zlib's. */
   readonly memoryLevel?: number | undefined
   /**
    * How many connections may remember what they have sent, and as many what they have received, where takeover was agreed on.

@@ -1,5 +1,7 @@
 import type { Message } from "@effect-ws/core/Message"
 import * as WebSocket from "@effect-ws/api/WebSocket"
+import type { UpgradeExchange } from "@effect-ws/api/UpgradeExchange"
+import type * as WebSocketClient from "@effect-ws/api/WebSocketClient"
 import * as WebSocketServer from "@effect-ws/api/WebSocketServer"
 import * as NodeWebSocketClient from "@effect-ws/platform-node/NodeWebSocketClient"
 import * as NodeWebSocketServer from "@effect-ws/platform-node/NodeWebSocketServer"
@@ -7,6 +9,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 
 const permessageDeflate = { threshold: 0 }
 
@@ -15,12 +18,12 @@ const large = Array.from({ length: 600_000 }, (_, i) => i).join(" ")
 
 const textOf = (message: Message): string => (message._tag === "Text" ? message.text : "")
 
-const served = <A, E, R>(
-  handler: Parameters<typeof WebSocketServer.run>[0],
-  use: (url: string) => Effect.Effect<A, E, R>
+const served = <A, E>(
+  handler: (exchange: UpgradeExchange) => Effect.Effect<unknown, unknown, Scope.Scope>,
+  use: (url: string) => Effect.Effect<A, E, Scope.Scope | WebSocketClient.WebSocketClient>
 ) =>
   Effect.gen(function* () {
-    yield* Effect.fork(WebSocketServer.run(handler as never))
+    yield* Effect.fork(WebSocketServer.run(handler))
     const address = yield* WebSocketServer.address
     return yield* use(`ws://127.0.0.1:${address._tag === "TcpAddress" ? address.port : 0}`)
   }).pipe(

@@ -11,6 +11,7 @@ import type { Holder, Inbox } from "./Inbox.ts"
 /** Where a message comes from when the inbox has none: that which is coming in just now. */
 export interface MessageSource {
   readonly hasMessageBegun: boolean
+  readonly awaitStream: (isAwaited: boolean) => void
   readonly streamMessage: () => MessageStart | undefined
   readonly dropMessage: () => void
 }
@@ -35,6 +36,7 @@ export class StreamReader implements Holder {
     this.source = source
     this.onIdle = onIdle
     inbox.hold(this)
+    source.awaitStream(true)
   }
 
   /** Whether it has nothing to do but to wait. What has just come is still to be handled. */
@@ -50,6 +52,7 @@ export class StreamReader implements Holder {
 
   /** Takes the message, and returns its type; `undefined` when the connection has ended since it was there. */
   take(): Message["_tag"] | undefined {
+    this.source.awaitStream(false)
     if (!this.inbox.isEmpty) return this.takeWhole(this.inbox.takeHeld())
     const start = this.source.streamMessage()
     return start === undefined ? undefined : this.takeStart(start)
@@ -71,6 +74,7 @@ export class StreamReader implements Holder {
 
   /** Lets others read. What is still to come of the message is dropped. */
   release(): void {
+    this.source.awaitStream(false)
     if (this.hasBegun && !this.hasEnded) this.source.dropMessage()
     this.isReleased = true
     this.takePieces()

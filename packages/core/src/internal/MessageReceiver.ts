@@ -29,6 +29,8 @@ export class MessageReceiver {
   fault: ProtocolFault.ProtocolFault | ProtocolFault.MessageTooBig | undefined = undefined
   /** Whether the message in progress may only be taken piece by piece, since it is too large as a whole. */
   isOversized = false
+  /** Whether somebody waits to take the next message piece by piece, whatever it comes to. */
+  isStreamAwaited = false
 
   private readonly byteOps: ByteOps
   private readonly limits: Limits
@@ -159,7 +161,9 @@ export class MessageReceiver {
       : this.inflater!.push(chunk, start, end, limit)
     if (typeof inflated === "string") return this.refuseInflated(inflated)
     for (const piece of inflated) if (!this.take(piece, 0, piece.length)) return this.refuseText()
-    return isLast ? this.finish() : undefined
+    if (isLast) return this.finish()
+    this.isOversized ||= this.reception === "whole" && this.assembler.size > this.limits.maxMessageSize
+    return undefined
   }
 
   /** Takes a piece of the payload, unless it is text and can't be part of it. */
@@ -175,9 +179,10 @@ export class MessageReceiver {
     return this.limits.validateText && this.assembler.opcode === Frame.Text
   }
 
-  // How large a compressed message gets is known when it has come out, so it isn't kept for who might want it in pieces.
+  // How large a compressed message gets is known when it has come out, so it isn't kept for who might want it in pieces later.
   private get limit(): number {
-    return this.reception === "whole" ? this.limits.maxMessageSize : this.limits.maxStreamedSize
+    const { maxMessageSize, maxStreamedSize } = this.limits
+    return this.reception === "whole" && !this.isStreamAwaited ? maxMessageSize : maxStreamedSize
   }
 
   private refuseInflated(inflated: Exclude<Inflated, ReadonlyArray<Uint8Array>>): undefined {

@@ -54,10 +54,10 @@ export class MessageSender {
   }
 
   sendPrepared(prepared: PreparedMessage): void {
-    const { byteLength, frame, message } = prepared
-    if (this.compresses(byteLength)) return this.sendPreparedCompressed(prepared)
-    if (this.masks || byteLength > this.fragmentSize) return this.sendMessage(message)
-    this.encoder.passEncoded(frame)
+    const { byteLength, frame, isCompressible, message } = prepared
+    if (isCompressible && this.compresses(byteLength)) return this.sendPreparedCompressed(prepared)
+    if (!this.masks && byteLength <= this.fragmentSize) return this.encoder.passEncoded(frame)
+    this.encodeFragments(opcodeOf(message._tag), message.bytes, true)
   }
 
   sendFragment(type: Message.Message["_tag"], payload: Uint8Array, final: boolean): void {
