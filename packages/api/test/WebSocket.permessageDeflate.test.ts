@@ -294,6 +294,30 @@ describe.each(roles)("WebSocket of a %s: compressed messages", (role) => {
     })
   )
 
+  it.scoped(
+    `${role} that waits to take a message piece by piece gets one that turns out large, in one chunk or many`,
+    () =>
+      Effect.gen(function* () {
+        const { peer, socket } = yield* openCompressing(role, {
+          setting: withoutTakeover,
+          socket: { maxMessageSize: 1000, maxStreamedSize: 50_000 }
+        })
+        const text = "large ".repeat(8000)
+        for (const cut of [Infinity, 20]) {
+          const waiting = yield* Effect.fork(receivePieces(socket))
+          yield* settled
+          const frame = compressed(peer, text)
+          for (let at = 0; at < frame.length; at += cut) peer.send(frame.slice(at, at + cut))
+          assert.strictEqual(yield* Fiber.join(waiting), text)
+        }
+        // Who takes messages as a whole gets none that is too large.
+        const whole = yield* Effect.fork(Effect.flip(socket.receive))
+        yield* settled
+        peer.send(compressed(peer, text))
+        assert.deepInclude(yield* Fiber.join(whole), { _tag: "MessageTooBig", limit: 1000 })
+      })
+  )
+
   it.scoped(`${role} takes a compressed message above maxMessageSize piece by piece, up to maxStreamedSize`, () =>
     Effect.gen(function* () {
       const { peer, socket } = yield* openCompressing(role, {
@@ -381,6 +405,24 @@ describe.each(roles)("WebSocket of a %s: prepared messages and compression", (ro
         assert.deepStrictEqual(yield* awaitHeard(peer, 1), [`* text ${text}`])
       }
       assert.strictEqual(codec.deflations, 3)
+    })
+  )
+
+  it.scoped(`${role} compresses nothing that is prepared to go as it is`, () =>
+    Effect.gen(function* () {
+      const codec = new ZlibCodec()
+      const [member] = yield* members(codec, { setting: withTakeover })
+      const { peer, socket } = member!
+      const plain = WebSocket.prepare(text, { compress: false })
+      yield* socket.send(plain)
+      yield* socket.send(WebSocket.prepare(plain))
+      yield* socket.send(WebSocket.prepare(WebSocket.prepare(text), { compress: false }))
+      assert.deepStrictEqual(yield* awaitHeard(peer, 3, withTakeover), [
+        `text ${text}`,
+        `* text ${text}`,
+        `text ${text}`
+      ])
+      assert.strictEqual(codec.deflations, 1)
     })
   )
 })
