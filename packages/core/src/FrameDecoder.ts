@@ -82,7 +82,7 @@ export class FrameDecoder {
   private phase = 0
   private inMessage = false
   // The bytes of a header that was cut off, and how many there are.
-  private readonly header = new Uint8Array(Frame.maxHeaderSize)
+  private cut: Uint8Array | undefined = undefined
   private carried = 0
 
   /**
@@ -132,19 +132,21 @@ export class FrameDecoder {
 
   // The header began in an earlier chunk: its bytes are gathered one by one, at most 14 of them.
   private finishHeader(): Step {
+    const header = this.cut!
     while (this.offset < this.chunk.length) {
-      this.header[this.carried++] = this.chunk[this.offset++]!
-      if (this.carried === 2 && !this.checkStart(this.header[0]!, this.header[1]!)) return Fault
-      if (this.carried >= 2 && this.carried === announcedHeaderSize(this.header[1]!)) {
+      header[this.carried++] = this.chunk[this.offset++]!
+      if (this.carried === 2 && !this.checkStart(header[0]!, header[1]!)) return Fault
+      if (this.carried >= 2 && this.carried === announcedHeaderSize(header[1]!)) {
         this.carried = 0
-        return this.readLengthAndKey(this.header, 0) ? this.takePayload(true) : Fault
+        return this.readLengthAndKey(header, 0) ? this.takePayload(true) : Fault
       }
     }
     return this.done()
   }
 
   private carry(count: number): Step {
-    for (let i = 0; i < count; i++) this.header[i] = this.chunk[this.offset + i]!
+    const header = (this.cut ??= new Uint8Array(Frame.maxHeaderSize))
+    for (let i = 0; i < count; i++) header[i] = this.chunk[this.offset + i]!
     this.carried = count
     this.offset = this.chunk.length
     return this.done()

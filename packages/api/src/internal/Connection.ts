@@ -150,10 +150,12 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   }
 
   /** Waits until the transport has ended and returns why. */
-  readonly awaitEnd: Effect.Effect<WebSocketError> = Effect.async<WebSocketError>((resume) => {
-    const forget = this.whenEnded(() => resume(Exit.succeed(this.failure!)))
-    return Effect.sync(forget)
-  })
+  get awaitEnd(): Effect.Effect<WebSocketError> {
+    return Effect.async<WebSocketError>((resume) => {
+      const forget = this.whenEnded(() => resume(Exit.succeed(this.failure!)))
+      return Effect.sync(forget)
+    })
+  }
 
   /** Calls back when the transport has ended, at once if it has. Returns how to give that up. */
   whenEnded(onEnd: () => void): () => void {

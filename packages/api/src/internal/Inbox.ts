@@ -28,6 +28,16 @@ export interface Holder {
   readonly wake: () => void
 }
 
+/** The effects of an inbox. */
+interface Made {
+  ready?: Effect.Effect<void, WebSocketError>
+  receive?: Effect.Effect<Message.Message, WebSocketError>
+  receiveLater?: Effect.Effect<Message.Message, WebSocketError>
+  taken?: Effect.Effect<Message.Message, WebSocketError>
+  waitAlone?: Effect.Effect<void, WebSocketError>
+  waitInFront?: Effect.Effect<void, WebSocketError>
+}
+
 /** What an inbox tells. */
 export interface InboxEvents {
   /** Something was taken. */
@@ -57,6 +67,8 @@ export class Inbox {
   // Only where those may come that only a holder can take.
   private hasOversized = false
   private wasRead = false
+  // Made once, and not before they are needed: most connections use one or two of them.
+  private readonly made: Made = {}
   private readonly maxMessageSize: number
   private readonly events: InboxEvents
 
@@ -203,7 +215,9 @@ export class Inbox {
   }
 
   /** Waits until there is a message, or fails with what ended the connection. Takes nothing. */
-  readonly ready: Effect.Effect<void, WebSocketError> = Effect.suspend(() => this.state ?? this.waitAlone)
+  get ready(): Effect.Effect<void, WebSocketError> {
+    return (this.made.ready ??= Effect.suspend(() => this.state ?? this.waitAlone))
+  }
 
   /** Waits until there is a message and takes all that are there. */
   get receiveAll(): Effect.Effect<ReadonlyArray<Message.Message>, WebSocketError> {
@@ -211,26 +225,29 @@ export class Inbox {
   }
 
   /** Waits for a message and takes it. */
-  readonly receive: Effect.Effect<Message.Message, WebSocketError> = Effect.suspend(() =>
-    this.isEmpty || this.holder !== undefined ? this.receiveLater : this.taken
-  )
+  get receive(): Effect.Effect<Message.Message, WebSocketError> {
+    return (this.made.receive ??= Effect.suspend(() =>
+      this.isEmpty || this.holder !== undefined ? this.receiveLater : this.taken
+    ))
+  }
 
-  private readonly receiveLater: Effect.Effect<Message.Message, WebSocketError> = Effect.flatMap(
-    this.ready,
-    () => this.receive
-  )
+  private get receiveLater(): Effect.Effect<Message.Message, WebSocketError> {
+    return (this.made.receiveLater ??= Effect.flatMap(this.ready, () => this.receive))
+  }
 
   // `sync` hands its value to the caller's continuation within one step of the fiber: there is no moment at which the
   // message is out of the inbox and not yet the caller's. Another fiber may have taken it since we looked, then a throw is
   // the only way back that costs nothing in the ordinary case.
-  private readonly taken: Effect.Effect<Message.Message, WebSocketError> = Effect.catchAllCause(
-    Effect.sync(() => {
-      const message = this.poll()
-      if (message === undefined) throw raced
-      return message
-    }),
-    (cause) => (Cause.isDieType(cause) && cause.defect === raced ? this.receive : Effect.failCause(cause))
-  )
+  private get taken(): Effect.Effect<Message.Message, WebSocketError> {
+    return (this.made.taken ??= Effect.catchAllCause(
+      Effect.sync(() => {
+        const message = this.poll()
+        if (message === undefined) throw raced
+        return message
+      }),
+      (cause) => (Cause.isDieType(cause) && cause.defect === raced ? this.receive : Effect.failCause(cause))
+    ))
+  }
 
   private get takenAll(): Effect.Effect<ReadonlyArray<Message.Message>, WebSocketError> {
     return Effect.catchAllCause(
@@ -249,13 +266,15 @@ export class Inbox {
     return this.failure === undefined ? undefined : Exit.fail(this.failure)
   }
 
-  private readonly waitAlone: Effect.Effect<void, WebSocketError> = Effect.async<void, WebSocketError>((resume) => {
-    this.wasRead = true
-    if (this.state === undefined && this.holder === undefined) this.events.onIdle()
-    if (this.state !== undefined) resume(this.state)
-    else if (this.alone === undefined && this.parked.length === 0) this.alone = resume
-    else resume(this.waitAmongOthers(this.tickets++))
-  })
+  private get waitAlone(): Effect.Effect<void, WebSocketError> {
+    return (this.made.waitAlone ??= Effect.async<void, WebSocketError>((resume) => {
+      this.wasRead = true
+      if (this.state === undefined && this.holder === undefined) this.events.onIdle()
+      if (this.state !== undefined) resume(this.state)
+      else if (this.alone === undefined && this.parked.length === 0) this.alone = resume
+      else resume(this.waitAmongOthers(this.tickets++))
+    }))
+  }
 
   // Who was woken in vain, because somebody else was faster, keeps the place that goes with the ticket.
   private waitAmongOthers(ticket: number): Effect.Effect<void, WebSocketError> {
@@ -282,7 +301,9 @@ export class Inbox {
     if (alone !== undefined) alone(this.waitInFront)
   }
 
-  private readonly waitInFront: Effect.Effect<void, WebSocketError> = this.waitAmongOthers(firstTicket - 1)
+  private get waitInFront(): Effect.Effect<void, WebSocketError> {
+    return (this.made.waitInFront ??= this.waitAmongOthers(firstTicket - 1))
+  }
 
   // A waiter that was woken and interrupted at once passes on what it was woken for.
   private leave(waiter: Waiter): void {

@@ -39,7 +39,7 @@ export class Outbox {
   private readonly transport: Transport
   private readonly highWaterMark: number
   private readonly events: OutboxEvents
-  private readonly senders = new Set<Sender>()
+  private senders: Set<Sender> | undefined = undefined
   // Whose fragments are on the way: no other message can be sent before the last one.
   private stream: OutgoingStream | undefined = undefined
   // The message that is compressed slice by slice.
@@ -76,7 +76,7 @@ export class Outbox {
 
   /** Queues the message if nobody waits and there is room. */
   offer(item: Data | Fragment): boolean {
-    if (this.senders.size > 0 && !this.continues(item)) return false
+    if (this.isAwaited && !this.continues(item)) return false
     if (!this.isFree(item) || !this.hasRoom(item)) return false
     this.encode(item)
     return true
@@ -85,8 +85,9 @@ export class Outbox {
   /** Queues the message as soon as there is room, and resumes then. Returns how to give that up. */
   park(item: Data | Fragment, resume: Resume): Effect.Effect<void> {
     const sender: Sender = { item, resume }
-    this.senders.add(sender)
-    return Effect.sync(() => void this.senders.delete(sender))
+    const senders = (this.senders ??= new Set())
+    senders.add(sender)
+    return Effect.sync(() => void senders.delete(sender))
   }
 
   /** Whether there is room for the message, and only one that is sent piece by piece is in its way. */
@@ -130,16 +131,21 @@ export class Outbox {
 
   /** Nothing can be sent any more: who waits fails. */
   fail(error: SendError): void {
-    for (const sender of this.senders) sender.resume(Exit.fail(error))
-    this.senders.clear()
+    for (const sender of this.senders ?? []) sender.resume(Exit.fail(error))
+    this.senders?.clear()
+  }
+
+  private get isAwaited(): boolean {
+    return this.senders !== undefined && this.senders.size > 0
   }
 
   private admit(): void {
-    for (const sender of this.senders) {
+    const senders = this.senders ?? nobody
+    for (const sender of senders) {
       // Behind a message that is being sent piece by piece waits everything but its next piece.
       if (!this.isFree(sender.item)) continue
       if (!this.hasRoom(sender.item)) break
-      this.senders.delete(sender)
+      senders.delete(sender)
       const wasFree = this.stream === undefined
       this.encode(sender.item)
       sender.resume(Exit.void)
@@ -190,7 +196,7 @@ export class Outbox {
     if (goesOn) return this.later!(this.nextSlice)
     this.slices = this.stream = undefined
     // Not now: who calls may be in the middle of its own admission.
-    if (this.senders.size > 0) queueMicrotask(() => this.admit())
+    if (this.isAwaited) queueMicrotask(() => this.admit())
   }
 
   private encodeFragment({ bytes, isFinal, of }: Fragment): void {
@@ -199,9 +205,11 @@ export class Outbox {
     of.hasEnded = isFinal
     this.stream = isFinal ? undefined : of
     // Not now: who calls may be in the middle of its own admission.
-    if (isFinal && this.senders.size > 0) queueMicrotask(() => this.admit())
+    if (isFinal && this.isAwaited) queueMicrotask(() => this.admit())
   }
 }
+
+const nobody: Set<Sender> = new Set()
 
 const isPlain = (item: Data | Fragment): item is string | Uint8Array | Message =>
   typeof item === "string" || item instanceof Uint8Array || item._tag === "Text" || item._tag === "Binary"

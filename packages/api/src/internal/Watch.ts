@@ -189,7 +189,18 @@ interface Due {
   readonly millis: number
 }
 
-export const timesOf = (options: ConnectionOptions): Times => ({
+/** The times of the options; those of the same options are the same object. */
+export const timesOf = (options: ConnectionOptions): Times => {
+  const known = times.get(options)
+  if (known !== undefined) return known
+  const made = toTimes(options)
+  times.set(options, made)
+  return made
+}
+
+const times = new WeakMap<ConnectionOptions, Times>()
+
+const toTimes = (options: ConnectionOptions): Times => ({
   idle: Duration.toMillis(options.idleTimeout),
   ping: Duration.toMillis(options.pingInterval),
   pong: Duration.toMillis(options.pongTimeout),

@@ -37,7 +37,7 @@ export const accept = <R>(
     const options = Options.merge<AcceptOptions<R>>(defaults, given)
     yield* checkOrigin(exchange, options.origin ?? "same")
     const subprotocol = yield* restore(choose(exchange, options.subprotocols))
-    return yield* exchange.accept(subprotocol, options, ConnectionOptions.make("server", connection, given))
+    return yield* exchange.accept(subprotocol, options, Options.ofConnection(connection, given))
   })
 
 /** Reads the request first, and is the one who answers when it isn't accepted. */

@@ -1,6 +1,7 @@
 /**
  * Options that are given in two places.
  */
+import * as ConnectionOptions from "../ConnectionOptions.ts"
 import * as Fields from "../Fields.ts"
 
 interface WithHeaders {
@@ -12,4 +13,14 @@ export const merge = <A extends WithHeaders>(defaults: A, options: A): A => {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const headers = [...Fields.toHeaders(defaults.headers), ...Fields.toHeaders(options.headers)]
   return { ...defaults, ...given, headers } as A
+}
+
+/** The options of a connection: those of its Layer, unless the call gives some of its own. */
+export const ofConnection = (
+  defaults: ConnectionOptions.ConnectionOptions,
+  options: ConnectionOptions.Input
+): ConnectionOptions.ConnectionOptions => {
+  // In the ordinary case all connections share one object, that was checked when the Layer was made.
+  for (const key in options) if (key in defaults) return ConnectionOptions.make("server", defaults, options)
+  return defaults
 }
