@@ -14,8 +14,6 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import * as TestContext from "effect/TestContext"
-import * as Fs from "node:fs"
-import * as Path from "node:path"
 import { assert, describe, it } from "vitest"
 import { openCompressing } from "../packages/api/test/support/compressing.ts"
 import { open, type Opened, type OpenOptions, type Role } from "../packages/api/test/support/connections.ts"
@@ -23,22 +21,9 @@ import { leavesNothing, settled } from "../packages/api/test/support/leaks.ts"
 import * as Beast from "../packages/core/test/support/beastHandshake.ts"
 import { deflated } from "../packages/core/test/support/deflate/deflated.ts"
 import { hex, toHex } from "../packages/core/test/support/Hex.ts"
+import { tablesOf } from "./support/page.ts"
 
-const page = Fs.readFileSync(Path.resolve(import.meta.dirname, "../docs/beast-errors.md"), "utf8")
-
-/** The rows of the table under a heading, without its two head lines, the marks of code taken away. */
-const tableUnder = (heading: string): Array<ReadonlyArray<string>> => {
-  const start = page.indexOf(`\n${heading}\n`)
-  assert(start >= 0, `the page has no heading ${heading}`)
-  const section = page.slice(start + 1).split(/\n##+ /)[0]!
-  const lines = section.split("\n").filter((line) => line.startsWith("| "))
-  return lines.slice(1).map((line) =>
-    line
-      .slice(2, -2)
-      .split(" | ")
-      .map((cell) => cell.replaceAll("`", "").trim())
-  )
-}
+const tableUnder = tablesOf("beast-errors.md")
 
 /** All of `boost::beast::websocket::error` but the numbers of the opening handshake, which has a table of its own. */
 const enumerators: Readonly<Record<string, number>> = {

@@ -11,30 +11,13 @@ import * as Refusal from "@effect-ws/core/Refusal"
 import * as UpgradeRequest from "@effect-ws/core/UpgradeRequest"
 import * as UpgradeResponse from "@effect-ws/core/UpgradeResponse"
 import * as Duration from "effect/Duration"
-import * as Fs from "node:fs"
-import * as Path from "node:path"
 import { assert, describe, it } from "vitest"
 import * as answers from "../packages/api/src/internal/answers.ts"
 import { bytes, head, requested, sampleAccept, sampleKey } from "../packages/core/test/heads.ts"
 import { enumerators, exchangeRows, requestRows, responseRows } from "../packages/core/test/support/beastHandshake.ts"
+import { type Row, tablesOf } from "./support/page.ts"
 
-const page = Fs.readFileSync(Path.resolve(import.meta.dirname, "../docs/opening-handshake.md"), "utf8")
-
-type Row = ReadonlyArray<string>
-
-/** The rows of the table under a heading, without its two head lines, the marks of code taken away. */
-const tableUnder = (heading: string): Array<Row> => {
-  const start = page.indexOf(`\n${heading}\n`)
-  assert(start >= 0, `the page has no heading ${heading}`)
-  const section = page.slice(start + 1).split(/\n##+ /)[0]!
-  const lines = section.split("\n").filter((line) => line.startsWith("| "))
-  return lines.slice(1).map((line) =>
-    line
-      .slice(2, -2)
-      .split(" | ")
-      .map((cell) => cell.replaceAll("`", "").trim())
-  )
-}
+const tableUnder = tablesOf("opening-handshake.md")
 
 /** One thing that is judged, and the ways in which it can be wrong, each found for another reason. */
 interface Check {

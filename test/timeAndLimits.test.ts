@@ -7,29 +7,12 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import * as TestContext from "effect/TestContext"
-import * as Fs from "node:fs"
-import * as Path from "node:path"
 import { assert, describe, it } from "vitest"
 import { open, type Opened, type OpenOptions, type Role, roles } from "../packages/api/test/support/connections.ts"
 import { leavesNothing, settled } from "../packages/api/test/support/leaks.ts"
+import { tablesOf } from "./support/page.ts"
 
-const page = Fs.readFileSync(Path.resolve(import.meta.dirname, "../docs/time-and-limits.md"), "utf8")
-
-type Row = ReadonlyArray<string>
-
-/** The rows of the table under a heading, without its two head lines, the marks of code taken away. */
-const tableUnder = (heading: string): Array<Row> => {
-  const start = page.indexOf(`\n${heading}\n`)
-  assert(start >= 0, `the page has no heading ${heading}`)
-  const section = page.slice(start + 1).split(/\n##+ /)[0]!
-  const lines = section.split("\n").filter((line) => line.startsWith("| "))
-  return lines.slice(1).map((line) =>
-    line
-      .slice(2, -2)
-      .split(" | ")
-      .map((cell) => cell.replaceAll("`", "").trim())
-  )
-}
+const tableUnder = tablesOf("time-and-limits.md")
 
 const times = tableUnder("## Time")
 const sizes = tableUnder("## Size")
