@@ -20,6 +20,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { AcceptTransportOptions } from "./AcceptTransportOptions.ts"
 import type { Broadcast, BroadcastOptions } from "./Broadcast.ts"
 import type { ConnectionClosed } from "./ConnectionClosed.ts"
 import * as ConnectionOptions from "./ConnectionOptions.ts"
@@ -46,8 +47,8 @@ import type { WebSocketError } from "./WebSocketError.ts"
  *
  * **Details**
  *
- * All of it may be used by any number of fibers at once. What takes arguments is a method: call it on the connection. From the end of the connection on, every operation fails with
- * the one error that ended it; what came before that is still received.
+ * All of it may be used by any number of fibers at once. What takes arguments is a method: call it on the connection. From the
+ * end of the connection on, every operation fails with the one error that ended it; what came before that is still received.
  *
  * @since 0.1.0
  * @category models
@@ -307,39 +308,6 @@ export const acceptTransport = <R = never>(
   options: AcceptTransportOptions<R> = {}
 ): Effect.Effect<WebSocket, HandshakeError, R | Scope.Scope> =>
   Handle.scoped((restore) => Accept.acceptTransport(restore, transport, options))
-
-/**
- * How a server accepts on a transport.
- *
- * @since 0.1.0
- * @category models
- */
-export type AcceptTransportOptions<R = never> = AcceptOptions<R> &
-  Read & {
-    /** Whether a transport stays open after a refusal where HTTP allows another attempt. True by default. */
-    readonly keepAlive?: boolean | undefined
-  }
-
-/**
- * What was read of a transport before it was given to `acceptTransport`: some bytes, or a whole request and some bytes.
- *
- * @since 0.1.0
- * @category models
- */
-export type Read =
-  | {
-      /** The bytes that were read: the beginning of the request, or all of it and frames behind it. None by default. */
-      readonly bytes?: Uint8Array | undefined
-      readonly request?: undefined
-      readonly leftover?: undefined
-    }
-  | {
-      /** The request, as it was read: nothing of it was checked. */
-      readonly request: RequestHead
-      /** The bytes that came behind the request: the first frames. None by default. */
-      readonly leftover?: Uint8Array | undefined
-      readonly bytes?: undefined
-    }
 
 /**
  * Says whether a request asks for an upgrade to WebSocket: HTTP/1.1, `GET`, and the tokens in `Connection` and `Upgrade`.

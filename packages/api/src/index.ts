@@ -1,5 +1,6 @@
 // Generated from the modules of this folder by `npm run codegen`. Do not edit.
 
+export * as AcceptTransportOptions from "./AcceptTransportOptions.ts"
 export * as BasicAuthorization from "./BasicAuthorization.ts"
 export * as Broadcast from "./Broadcast.ts"
 export * as ByteOps from "./ByteOps.ts"

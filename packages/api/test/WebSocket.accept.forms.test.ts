@@ -1,4 +1,5 @@
 /** `acceptTransport` in all its forms: what was read before, and one attempt after the other. */
+import type { AcceptTransportOptions, Read } from "@effect-ws/api/AcceptTransportOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -29,7 +30,7 @@ describe("WebSocket.acceptTransport: what was read before", () => {
   const whole = Frames.concat([Frames.utf8(request()), frames])
 
   /** Accepts with what was read, while the rest comes by the transport; the arrays are left as they are, and free then. */
-  const takes = (read: WebSocket.Read, given: Uint8Array | undefined, rest: Uint8Array, how: string) =>
+  const takes = (read: Read, given: Uint8Array | undefined, rest: Uint8Array, how: string) =>
     Effect.scoped(
       Effect.gen(function* () {
         const before = given?.slice()
@@ -137,7 +138,7 @@ describe("WebSocket.acceptTransport: again on the same transport", () => {
     leavesNothing(
       Effect.gen(function* () {
         const bytes = Frames.utf8(request())
-        const ways: ReadonlyArray<readonly [WebSocket.Read, Uint8Array]> = [
+        const ways: ReadonlyArray<readonly [Read, Uint8Array]> = [
           [{ bytes: bytes.subarray(0, 30) }, Frames.concat([bytes.subarray(30), frames])],
           [{ bytes: Frames.concat([bytes, frame("a")]) }, frame("b")],
           [{ request: headOf(request()) }, frames],
@@ -232,7 +233,7 @@ describe("WebSocket.acceptTransport: again on the same transport", () => {
     leavesNothing(
       Effect.gen(function* () {
         const line = yield* makeLine()
-        const name = (value: string): WebSocket.AcceptTransportOptions => ({
+        const name = (value: string): AcceptTransportOptions => ({
           server: value,
           decorate: (response) => ({ ...response, headers: [...response.headers, ["X-Attempt", value]] })
         })

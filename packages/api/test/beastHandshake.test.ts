@@ -1,4 +1,5 @@
 /** What Boost.Beast's table says of the opening handshake beyond single heads, and what becomes of it here. */
+import type { AcceptTransportOptions } from "@effect-ws/api/AcceptTransportOptions"
 import type { HandshakeError } from "@effect-ws/api/HandshakeError"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import { assert, describe, it } from "@effect/vitest"
@@ -28,7 +29,7 @@ const textOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String
 
 /** Our server, and a client by hand that is impolite: it keeps all that it is sent, as one text. */
 const asServer = (
-  options: WebSocket.AcceptTransportOptions,
+  options: AcceptTransportOptions,
   play: (peer: Peer) => void,
   judge: (accepting: Effect.Effect<WebSocket.WebSocket, HandshakeError>, sent: () => string) => Outcome
 ): Outcome =>

@@ -1,4 +1,5 @@
 /** A server that accepts on transports, request after request. */
+import type { AcceptTransportOptions } from "@effect-ws/api/AcceptTransportOptions"
 import { HandshakeError } from "@effect-ws/api/HandshakeError"
 import type { MemoryTransport } from "@effect-ws/api/testing/MemoryTransport"
 import * as WebSocket from "@effect-ws/api/WebSocket"
@@ -41,7 +42,7 @@ export const textsOf = (socket: WebSocket.WebSocket, count: number) =>
   )
 
 /** Refuses the request that comes next, and leaves the transport open. */
-export const refuse = (transport: MemoryTransport, options?: WebSocket.AcceptTransportOptions) =>
+export const refuse = (transport: MemoryTransport, options?: AcceptTransportOptions) =>
   Effect.map(Effect.flip(WebSocket.acceptTransport(transport, options)), (error) => {
     assert.isTrue(error.reusable, error.message)
     return error
