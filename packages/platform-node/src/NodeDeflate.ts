@@ -27,7 +27,7 @@ export interface Options {
   readonly memoryLevel?: number | undefined
   /**
    * How many connections may remember what they have sent, and as many what they have received, where takeover was agreed on.
-   * 256 by default: some 300 KiB for both, so 75 MiB. Above that who was silent longest forgets what it has sent, and
+   * 256 by default: some 280 KiB for both, so 70 MiB. Above that who was silent longest forgets what it has sent, and
    * new connections agree that the peer forgets.
    */
   readonly maxContexts?: number | undefined

@@ -47,8 +47,7 @@ export class Outbox {
   private isFull = false
   private isScheduled = false
   private written = 0
-
-  private readonly later: DeflateCodec["later"] | undefined
+  private readonly codec: DeflateCodec | undefined
 
   constructor(
     protocol: Protocol,
@@ -57,7 +56,7 @@ export class Outbox {
     events: OutboxEvents,
     codec?: DeflateCodec
   ) {
-    this.later = codec === undefined ? undefined : (next) => codec.later(next)
+    this.codec = codec
     this.protocol = protocol
     this.transport = transport
     this.highWaterMark = highWaterMark
@@ -193,7 +192,7 @@ export class Outbox {
     if (this.slices === undefined) return
     const goesOn = this.slices.next()
     this.schedule()
-    if (goesOn) return this.later!(this.nextSlice)
+    if (goesOn) return this.codec!.later(this.nextSlice)
     this.slices = this.stream = undefined
     // Not now: who calls may be in the middle of its own admission.
     if (this.isAwaited) queueMicrotask(() => this.admit())

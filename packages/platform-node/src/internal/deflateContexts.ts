@@ -1,6 +1,7 @@
 /**
- * The memory of those who compress or decompress with takeover. That of those who compress is bounded here: who was longest without a message forgets what it had sent, as
- * it may at any time (RFC 7692 7.1.1.1), even within a message, since every call ends all blocks, and begins anew.
+ * The memory of those who compress or decompress with takeover. That of those who compress is bounded here: who was longest
+ * without a message forgets what it had sent, as it may at any time (RFC 7692 7.1.1.1), even within a message, since every
+ * call ends all blocks, and begins anew.
  */
 import type { Deflater, Inflated, Inflater } from "@effect-ws/core/DeflateCodec"
 
@@ -11,11 +12,6 @@ export class DeflateContexts {
 
   constructor(maxContexts: number) {
     this.maxContexts = maxContexts
-  }
-
-  /** How many there are. */
-  get size(): number {
-    return this.used.size
   }
 
   touch(deflater: RememberingDeflater): void {
