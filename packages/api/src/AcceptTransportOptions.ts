@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { RequestHead } from "@effect-ws/core/HttpHead"
-import type { AcceptOptions } from "./WebSocket.ts"
+import type { AcceptOptions } from "./AcceptOptions.ts"
 
 /**
  * How a server accepts on a transport.

@@ -20,12 +20,13 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { AcceptOptions } from "./AcceptOptions.ts"
 import type { AcceptTransportOptions } from "./AcceptTransportOptions.ts"
 import type { Broadcast, BroadcastOptions } from "./Broadcast.ts"
 import type { ConnectionClosed } from "./ConnectionClosed.ts"
 import * as ConnectionOptions from "./ConnectionOptions.ts"
+import type { ConnectOptions, HandshakeOptions } from "./ConnectOptions.ts"
 import type { ConnectionStatus } from "./ConnectionStatus.ts"
-import type { RequestDecorator, ResponseDecorator } from "./Decorator.ts"
 import * as Fields from "./Fields.ts"
 import type { HandshakeError } from "./HandshakeError.ts"
 import * as Accept from "./internal/accept.ts"
@@ -183,90 +184,6 @@ export type ControlFrame = PingReceived | PongReceived | CloseReceived
  * @category models
  */
 export type Sendable = string | ArrayBuffer | ArrayBufferView | Message | PreparedMessage
-
-/**
- * How a server accepts.
- *
- * @since 0.1.0
- * @category models
- */
-export interface AcceptOptions<R = never> extends ConnectionOptions.Input {
-  /**
-   * The subprotocols that are spoken here, the preferred one first: the first that the client offered is chosen, and none
-   * when it offered none of them. Or an effect that chooses among the offers, and may fail with `reject`: what it chooses
-   * has to be one of them. A server that insists on one rejects where none was offered.
-   */
-  readonly subprotocols?: ReadonlyArray<string> | SubprotocolChoice<R> | undefined
-  /**
-   * Which web pages may connect. `"same"` by default: a request with an `Origin` must come from a page of this very host and
-   * port, else any site could use a visitor's cookies. An allow-list names origins exactly, as `"https://example.com"`; a
-   * function decides by itself; `"any"` checks nothing. Requests without `Origin` are not from pages and always pass.
-   */
-  readonly origin?: OriginPolicy | undefined
-  /** Fields for the 101, besides those of the upgrade. */
-  readonly headers?: Fields.Fields | undefined
-  /** Changes what is answered, just before it is sent: the 101 and every refusal. See `Decorator`. */
-  readonly decorate?: ResponseDecorator | undefined
-  /** The `Server` field of what is answered, unless there is one: `effect-ws` by default, none when `false`. */
-  readonly server?: string | false | undefined
-}
-
-/**
- * Chooses a subprotocol among those that a client offers, its preferred one first; `undefined` for none.
- *
- * @since 0.1.0
- * @category models
- */
-export type SubprotocolChoice<R = never> = (
-  offers: ReadonlyArray<string>,
-  request: UpgradeRequest
-) => Effect.Effect<string | undefined, HandshakeError, R>
-
-/**
- * Which origins a server takes: those of its own host, any, those in a list, or those that a function approves of.
- *
- * @since 0.1.0
- * @category models
- */
-export type OriginPolicy =
-  | "same"
-  | "any"
-  | ReadonlyArray<string>
-  | ((origin: string, request: UpgradeRequest) => boolean)
-
-/**
- * How a client asks.
- *
- * @since 0.1.0
- * @category models
- */
-export interface HandshakeOptions extends ConnectionOptions.Input {
-  /** The subprotocols to offer, the preferred one first. */
-  readonly subprotocols?: ReadonlyArray<string> | undefined
-  /** Fields for the request, besides those of the upgrade. */
-  readonly headers?: Fields.Fields | undefined
-  /** The value of the `Origin` field; none by default, as for all who are not a browser. */
-  readonly origin?: string | undefined
-  /** Changes the fields of the request, just before it is sent. See `Decorator`. */
-  readonly decorate?: RequestDecorator | undefined
-}
-
-/**
- * How a client connects and asks.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ConnectOptions extends HandshakeOptions {
-  /** The path of a unix socket to connect to, in place of the host and the port of the URL. */
-  readonly unixPath?: string | undefined
-  /**
-   * How many redirects are followed, one after the other within the one deadline. None by default: what a program connects
-   * to is its own decision. To another origin no credentials are taken along: neither `Authorization`, `Cookie` and
-   * `Proxy-Authorization`, nor those of the URL, nor the certificate of the client. Never from `wss:` to `ws:`.
-   */
-  readonly maxRedirects?: number | undefined
-}
 
 /**
  * Accepts the upgrade: answers with the 101 and returns the connection.

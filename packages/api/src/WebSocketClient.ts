@@ -22,7 +22,8 @@ import * as Options from "./internal/options.ts"
 import * as Redirects from "./internal/redirects.ts"
 import * as WebSocketUrl from "./internal/webSocketUrl.ts"
 import type { Transport } from "./Transport.ts"
-import type { ConnectOptions, WebSocket } from "./WebSocket.ts"
+import type { ConnectOptions } from "./ConnectOptions.ts"
+import type { WebSocket } from "./WebSocket.ts"
 
 /**
  * What the service does.

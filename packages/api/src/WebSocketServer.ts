@@ -24,7 +24,8 @@ import * as ServerOptions from "./ServerOptions.ts"
 import type { TransportInfo } from "./Transport.ts"
 import * as TrustedProxies from "./TrustedProxies.ts"
 import type { UpgradeExchange } from "./UpgradeExchange.ts"
-import type { AcceptOptions, WebSocket } from "./WebSocket.ts"
+import type { AcceptOptions } from "./AcceptOptions.ts"
+import type { WebSocket } from "./WebSocket.ts"
 import { isWebSocketError, type WebSocketError } from "./WebSocketError.ts"
 
 /**

@@ -1,9 +1,11 @@
 // Generated from the modules of this folder by `npm run codegen`. Do not edit.
 
+export * as AcceptOptions from "./AcceptOptions.ts"
 export * as AcceptTransportOptions from "./AcceptTransportOptions.ts"
 export * as BasicAuthorization from "./BasicAuthorization.ts"
 export * as Broadcast from "./Broadcast.ts"
 export * as ByteOps from "./ByteOps.ts"
+export * as ConnectOptions from "./ConnectOptions.ts"
 export * as ConnectionClosed from "./ConnectionClosed.ts"
 export * as ConnectionOptions from "./ConnectionOptions.ts"
 export * as ConnectionStatus from "./ConnectionStatus.ts"

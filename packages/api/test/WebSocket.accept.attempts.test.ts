@@ -1,5 +1,6 @@
 /** Whose a transport is between the attempts of `acceptTransport`, and everything that ends one. */
 import type { MemoryTransport } from "@effect-ws/api/testing/MemoryTransport"
+import type { SubprotocolChoice } from "@effect-ws/api/AcceptOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
@@ -211,7 +212,7 @@ describe("WebSocket.acceptTransport: again, disturbed", () => {
               yield* line.ask(wrongKey)
               const earlier = yield* Scope.make()
               yield* Scope.extend(refuse(line.pair.server), earlier)
-              const choose: WebSocket.SubprotocolChoice = () => Effect.as(Effect.yieldNow(), undefined)
+              const choose: SubprotocolChoice = () => Effect.as(Effect.yieldNow(), undefined)
               const accepting = WebSocket.acceptTransport(line.pair.server, { subprotocols: choose })
               const exit = yield* disturbed(accepting, line.ask(asked))
               yield* Scope.close(earlier, Exit.void)

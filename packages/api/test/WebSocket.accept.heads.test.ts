@@ -1,5 +1,6 @@
 /** The limits of a head count for one that somebody else has read, too. */
 import type { Read } from "@effect-ws/api/AcceptTransportOptions"
+import type { AcceptOptions } from "@effect-ws/api/AcceptOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -10,7 +11,7 @@ import { accepted, refused, request } from "./support/serving.ts"
 const read = request({ "X-Note": "hello" })
 const { length: fields } = headOf(read).fields
 
-const take = (limits: WebSocket.AcceptOptions, given: Read = { request: headOf(read) }) =>
+const take = (limits: AcceptOptions, given: Read = { request: headOf(read) }) =>
   Effect.scoped(
     Effect.gen(function* () {
       const line = yield* makeLine()

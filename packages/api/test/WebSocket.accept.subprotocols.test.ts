@@ -1,4 +1,5 @@
 /** A subprotocol that is chosen by an effect. */
+import type { SubprotocolChoice } from "@effect-ws/api/AcceptOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
@@ -15,7 +16,7 @@ describe("WebSocket.accept: a subprotocol by effect", () => {
   class Chosen extends Context.Tag("test/Chosen")<Chosen, { readonly subprotocol: string | undefined }>() {}
 
   const offering = request({ "Sec-WebSocket-Protocol": "a, b" })
-  const fromService: WebSocket.SubprotocolChoice<Chosen> = () => Effect.map(Chosen, ({ subprotocol }) => subprotocol)
+  const fromService: SubprotocolChoice<Chosen> = () => Effect.map(Chosen, ({ subprotocol }) => subprotocol)
 
   it.effect(
     "server sends what the effect has chosen among the offers, with a service, and nothing when it chose none",
@@ -81,7 +82,7 @@ describe("WebSocket.accept: a subprotocol by effect", () => {
       Effect.gen(function* () {
         const line = yield* makeLine()
         yield* line.ask(request(), offering)
-        const subprotocols: WebSocket.SubprotocolChoice = ([first]) =>
+        const subprotocols: SubprotocolChoice = ([first]) =>
           first === undefined ? WebSocket.reject({ status: 400, body: "which?" }) : Effect.succeed(first)
         const error = yield* refuse(line.pair.server, { subprotocols })
         assert.deepInclude(error.reason, { _tag: "Reject", status: 400 })
@@ -103,7 +104,7 @@ describe("WebSocket.accept: a subprotocol by effect", () => {
   it.effect("server answers with a 500 when the effect dies or throws, and dies of that", () =>
     leavesNothing(
       Effect.gen(function* () {
-        const mistakes: ReadonlyArray<WebSocket.SubprotocolChoice> = [
+        const mistakes: ReadonlyArray<SubprotocolChoice> = [
           () => Effect.dieMessage("no choice"),
           () => {
             throw new Error("no choice")
@@ -126,7 +127,7 @@ describe("WebSocket.accept: a subprotocol by effect", () => {
   const waiting = (line: Line) =>
     Effect.gen(function* () {
       const state = { interrupted: false }
-      const subprotocols: WebSocket.SubprotocolChoice = () =>
+      const subprotocols: SubprotocolChoice = () =>
         Effect.onInterrupt(Effect.never, () => Effect.sync(() => (state.interrupted = true)))
       yield* line.ask(offering)
       const fiber = yield* Effect.fork(Effect.exit(WebSocket.acceptTransport(line.pair.server, { subprotocols })))

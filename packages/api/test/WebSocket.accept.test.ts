@@ -1,5 +1,6 @@
 import type { HandshakeError } from "@effect-ws/api/HandshakeError"
 import type { UpgradeExchange } from "@effect-ws/api/UpgradeExchange"
+import type { AcceptOptions, OriginPolicy } from "@effect-ws/api/AcceptOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
@@ -370,7 +371,7 @@ describe("WebSocket.acceptTransport", () => {
 })
 
 describe("WebSocket.accept: origins", () => {
-  const accepting = (origin: string | undefined, options: WebSocket.AcceptOptions) =>
+  const accepting = (origin: string | undefined, options: AcceptOptions) =>
     Effect.gen(function* () {
       const { pair, peer } = yield* clientPeer
       if (origin === undefined) peer.sendRequest()
@@ -382,7 +383,7 @@ describe("WebSocket.accept: origins", () => {
 
   const own = "https://server.example.com"
   const foreign = "https://evil.example"
-  const cases: ReadonlyArray<readonly [string, string | undefined, WebSocket.OriginPolicy | undefined, boolean]> = [
+  const cases: ReadonlyArray<readonly [string, string | undefined, OriginPolicy | undefined, boolean]> = [
     ["a request without an Origin", undefined, undefined, true],
     ["a request without an Origin whatever the policy is", undefined, [], true],
     ["a page of its own host", own, undefined, true],

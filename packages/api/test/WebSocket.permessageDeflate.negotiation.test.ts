@@ -1,6 +1,7 @@
 /** permessage-deflate (RFC 7692 7.1) in the opening handshake: what is offered, what is answered, byte for byte, and who decides. */
 import { Deflate } from "@effect-ws/api/Deflate"
 import type * as PermessageDeflate from "@effect-ws/api/PermessageDeflate"
+import type { AcceptOptions } from "@effect-ws/api/AcceptOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import type { WebSocketError } from "@effect-ws/api/WebSocketError"
 import type { DeflateCodec } from "@effect-ws/core/DeflateCodec"
@@ -51,7 +52,7 @@ const agreed = (permessageDeflate: Setting | undefined, ...fields: ReadonlyArray
 const answered = (
   permessageDeflate: Setting | undefined,
   offers: ReadonlyArray<string>,
-  { codec = undefined, own }: { readonly codec?: DeflateCodec | undefined; readonly own?: WebSocket.AcceptOptions } = {
+  { codec = undefined, own }: { readonly codec?: DeflateCodec | undefined; readonly own?: AcceptOptions } = {
     codec: new ZlibCodec()
   }
 ) =>

@@ -1,5 +1,5 @@
 import type { HandshakeReason } from "@effect-ws/api/HandshakeError"
-import type { ConnectOptions } from "@effect-ws/api/WebSocket"
+import type { ConnectOptions } from "@effect-ws/api/ConnectOptions"
 import * as WebSocketClient from "@effect-ws/api/WebSocketClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"

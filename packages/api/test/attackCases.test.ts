@@ -1,6 +1,7 @@
 /** What a hostile peer may do where it is time, work or memory that counts. */
 import type { HandshakeReason } from "@effect-ws/api/HandshakeError"
 import type { UpgradeExchange } from "@effect-ws/api/UpgradeExchange"
+import type { AcceptOptions } from "@effect-ws/api/AcceptOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as WebSocketServer from "@effect-ws/api/WebSocketServer"
 import * as Extension from "@effect-ws/core/Extension"
@@ -270,7 +271,7 @@ describe("Attack cases of the opening handshake", () => {
     )
   }
 
-  const unwritable: ReadonlyArray<[what: string, tag: HandshakeReason["_tag"], options: WebSocket.AcceptOptions]> = [
+  const unwritable: ReadonlyArray<[what: string, tag: HandshakeReason["_tag"], options: AcceptOptions]> = [
     ["a CR and LF in a field", "InvalidFieldValue", { headers: { "X-A": "a\r\nX-B: b" } }],
     ["a LF in a field", "InvalidFieldValue", { headers: { "X-A": "a\nX-B: b" } }],
     ["a NUL in a field", "InvalidFieldValue", { headers: { "X-A": "a\0" } }],

@@ -1,6 +1,7 @@
 /** What Boost.Beast's table says of the opening handshake beyond single heads, and what becomes of it here. */
 import type { AcceptTransportOptions } from "@effect-ws/api/AcceptTransportOptions"
 import type { HandshakeError } from "@effect-ws/api/HandshakeError"
+import type { AcceptOptions } from "@effect-ws/api/AcceptOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -197,7 +198,7 @@ describe("Beast's opening handshake, as an exchange", () => {
     leavesNothing(
       Effect.gen(function* () {
         const seen: Array<number> = []
-        const decorate: WebSocket.AcceptOptions["decorate"] = (response) => {
+        const decorate: AcceptOptions["decorate"] = (response) => {
           seen.push(response.status)
           return { ...response, headers: [...response.headers, ["X-Seen", `${response.status}`]] }
         }

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import type { HandshakeError } from "@effect-ws/api/HandshakeError"
+import type { AcceptOptions } from "@effect-ws/api/AcceptOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -40,7 +41,8 @@ export const isUpgrade = (request: Http.IncomingMessage): boolean =>
  *
  * @example
  * import * as NodeUpgrade from "@effect-ws/platform-node/NodeUpgrade"
- * import * as WebSocket from "@effect-ws/api/WebSocket"
+ * import type { AcceptOptions } from "@effect-ws/api/AcceptOptions"
+import * as WebSocket from "@effect-ws/api/WebSocket"
  * import * as Effect from "effect/Effect"
  * import * as Http from "node:http"
  *
@@ -59,7 +61,7 @@ export const accept = <R = never>(
   request: Http.IncomingMessage,
   socket: Duplex,
   head: Uint8Array,
-  options: WebSocket.AcceptOptions<R> = {}
+  options: AcceptOptions<R> = {}
 ): Effect.Effect<WebSocket.WebSocket, HandshakeError, R | Scope.Scope> => {
   const { leftover, request: read, transport } = upgradeEvent.toIncoming(request, socket, head)
   // Node leaves its server on each of its sockets.

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { ConnectOptions } from "@effect-ws/api/WebSocket"
+import type { ConnectOptions } from "@effect-ws/api/ConnectOptions"
 import * as WebSocketClient from "@effect-ws/api/WebSocketClient"
 import * as Layer from "effect/Layer"
 import * as nodeConnector from "./internal/nodeConnector.ts"

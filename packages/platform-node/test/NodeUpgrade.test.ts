@@ -1,4 +1,5 @@
 import type { HandshakeError } from "@effect-ws/api/HandshakeError"
+import type { AcceptOptions } from "@effect-ws/api/AcceptOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as NodeUpgrade from "@effect-ws/platform-node/NodeUpgrade"
 import { assert, describe, it } from "@effect/vitest"
@@ -13,7 +14,7 @@ import { httpPort, httpServer } from "./support/serving.ts"
 import { event } from "./support/sockets.ts"
 
 /** A `node:http` server whose upgrades are accepted by hand, one after the other, by an echo. */
-const serveByHand = (options?: WebSocket.AcceptOptions) =>
+const serveByHand = (options?: AcceptOptions) =>
   Effect.gen(function* () {
     const server = yield* httpServer
     const ends = makeInbox<Exit.Exit<void, unknown>>()

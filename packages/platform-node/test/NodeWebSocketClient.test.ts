@@ -1,3 +1,4 @@
+import type { ConnectOptions } from "@effect-ws/api/ConnectOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as NodeWebSocketClient from "@effect-ws/platform-node/NodeWebSocketClient"
 import { assert, describe, it } from "@effect/vitest"
@@ -14,7 +15,7 @@ import { connect } from "./support/serving.ts"
 import { event, socketPath, turn } from "./support/sockets.ts"
 
 /** Connects, which has to fail, and gives the reason. */
-const reasonOf = (url: string, options?: WebSocket.ConnectOptions, clientOptions?: NodeWebSocketClient.Options) =>
+const reasonOf = (url: string, options?: ConnectOptions, clientOptions?: NodeWebSocketClient.Options) =>
   Effect.map(Effect.flip(Effect.scoped(connect(url, options, clientOptions))), ({ reason }) => reason)
 
 /** A port on which nothing listens. */

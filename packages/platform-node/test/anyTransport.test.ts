@@ -2,6 +2,8 @@
 import type { Message } from "@effect-ws/core/Message"
 import * as MessageStream from "@effect-ws/api/MessageStream"
 import type { Transport } from "@effect-ws/api/Transport"
+import type { AcceptOptions } from "@effect-ws/api/AcceptOptions"
+import type { HandshakeOptions } from "@effect-ws/api/ConnectOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import type { WebSocketError } from "@effect-ws/api/WebSocketError"
 import * as CloseReason from "@effect-ws/core/CloseReason"
@@ -61,7 +63,7 @@ const untilTaken = (socket: WebSocket.WebSocket): Effect.Effect<void> =>
 interface Scenario {
   readonly run: (two: Two) => Effect.Effect<unknown, unknown, Scope.Scope>
   readonly outcome: unknown
-  readonly options?: WebSocket.AcceptOptions & Omit<WebSocket.HandshakeOptions, "host">
+  readonly options?: AcceptOptions & Omit<HandshakeOptions, "host">
 }
 
 const scenarios: Record<string, Scenario> = {

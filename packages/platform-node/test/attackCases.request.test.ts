@@ -1,5 +1,6 @@
 /** What a hostile client may send as a request, over real sockets. */
 import * as BasicAuthorization from "@effect-ws/api/BasicAuthorization"
+import type { OriginPolicy } from "@effect-ws/api/AcceptOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as NodeWebSocketServer from "@effect-ws/platform-node/NodeWebSocketServer"
 import { assert, describe, it } from "@effect/vitest"
@@ -333,7 +334,7 @@ describe("Attack cases of the opening handshake: requests", () => {
     () =>
       Effect.gen(function* () {
         const asked: Array<string> = []
-        const policies: ReadonlyArray<[WebSocket.OriginPolicy, ReadonlyArray<string>, ReadonlyArray<string>]> = [
+        const policies: ReadonlyArray<[OriginPolicy, ReadonlyArray<string>, ReadonlyArray<string>]> = [
           [
             ["https://a.test"],
             ["https://a.test"],

@@ -1,7 +1,7 @@
 /** What a hostile server, or a proxy, may answer to a client, and what a client must not be talked into; over real sockets. */
 import { Entropy } from "@effect-ws/api/Entropy"
 import type { HandshakeReason } from "@effect-ws/api/HandshakeError"
-import * as WebSocket from "@effect-ws/api/WebSocket"
+import type { ConnectOptions } from "@effect-ws/api/ConnectOptions"
 import type * as NodeWebSocketClient from "@effect-ws/platform-node/NodeWebSocketClient"
 import * as NodeWebSocketServer from "@effect-ws/platform-node/NodeWebSocketServer"
 import * as Proxy from "@effect-ws/platform-node/Proxy"
@@ -25,7 +25,7 @@ type Reason<Tag> = Extract<HandshakeReason, { readonly _tag: Tag }>
 const reasonOf = <Tag extends HandshakeReason["_tag"]>(
   tag: Tag,
   url: string,
-  options?: WebSocket.ConnectOptions,
+  options?: ConnectOptions,
   clientOptions?: NodeWebSocketClient.Options
 ) =>
   connect(url, options, clientOptions).pipe(
@@ -256,7 +256,7 @@ describe("Attack cases of the opening handshake: responses", () => {
       assert.deepInclude(reason, { status: 302, problem: "Downgrade" })
     }))
 
-  const injections: ReadonlyArray<[where: string, tag: HandshakeReason["_tag"], options: WebSocket.ConnectOptions]> = [
+  const injections: ReadonlyArray<[where: string, tag: HandshakeReason["_tag"], options: ConnectOptions]> = [
     ["a field", "InvalidFieldValue", { headers: { "X-A": "a\r\nX-B: b" } }],
     ["User-Agent", "InvalidFieldValue", { headers: { "User-Agent": "a\nb" } }],
     ["the name of a field", "InvalidFieldName", { headers: { "X-A: a\r\nX-B": "b" } }],

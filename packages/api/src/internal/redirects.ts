@@ -7,7 +7,7 @@ import * as Headers from "@effect-ws/core/Headers"
 import * as Either from "effect/Either"
 import * as Fields from "../Fields.ts"
 import type { Declined, HandshakeReason, RedirectRefused } from "../HandshakeError.ts"
-import type { ConnectOptions } from "../WebSocket.ts"
+import type { ConnectOptions } from "../ConnectOptions.ts"
 import * as WebSocketUrl from "./webSocketUrl.ts"
 
 /** What is connected to, with which options, and what was before. */

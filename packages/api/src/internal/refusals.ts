@@ -6,7 +6,7 @@ import type * as Headers from "@effect-ws/core/Headers"
 import * as Refusal from "@effect-ws/core/Refusal"
 import * as Either from "effect/Either"
 import type { IncomingRequest, OutgoingResponse, ResponseDecorator } from "../Decorator.ts"
-import type { AcceptOptions } from "../WebSocket.ts"
+import type { AcceptOptions } from "../AcceptOptions.ts"
 import * as answers from "./answers.ts"
 
 export interface Encoded {

@@ -3,6 +3,7 @@ import { Entropy, type EntropySource } from "@effect-ws/api/Entropy"
 import type { HandshakeError } from "@effect-ws/api/HandshakeError"
 import type * as MemoryTransport from "@effect-ws/api/testing/MemoryTransport"
 import type { Transport, TransportSink } from "@effect-ws/api/Transport"
+import type { HandshakeOptions } from "@effect-ws/api/ConnectOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -79,7 +80,7 @@ export interface Asked {
   readonly peer: Peer
 }
 
-export type Options = Omit<WebSocket.HandshakeOptions, "host"> & { readonly target?: string | undefined }
+export type Options = Omit<HandshakeOptions, "host"> & { readonly target?: string | undefined }
 
 /** The opening handshake of a client with keys that are known, on a transport that may have carried one before. */
 export const handshake = (

@@ -3,6 +3,8 @@ import { Deflate } from "@effect-ws/api/Deflate"
 import type { HandshakeError } from "@effect-ws/api/HandshakeError"
 import type * as PermessageDeflate from "@effect-ws/api/PermessageDeflate"
 import type * as MemoryTransport from "@effect-ws/api/testing/MemoryTransport"
+import type { AcceptOptions } from "@effect-ws/api/AcceptOptions"
+import type { HandshakeOptions } from "@effect-ws/api/ConnectOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -71,7 +73,7 @@ export const openCompressingOn = (role: Role, pair: MemoryTransport.Pair, option
 const asOptions = (setting: PermessageDeflate.Setting): PermessageDeflate.Options =>
   typeof setting === "object" && !("length" in setting) ? setting : {}
 
-type SocketOptions = WebSocket.AcceptOptions & WebSocket.HandshakeOptions
+type SocketOptions = AcceptOptions & HandshakeOptions
 
 type Open = (
   pair: MemoryTransport.Pair,

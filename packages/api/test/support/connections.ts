@@ -1,6 +1,8 @@
 /** Open connections for tests, in either role, with a peer played by hand at the other end. */
 import type { HandshakeError } from "@effect-ws/api/HandshakeError"
 import type * as MemoryTransport from "@effect-ws/api/testing/MemoryTransport"
+import type { AcceptOptions } from "@effect-ws/api/AcceptOptions"
+import type { HandshakeOptions } from "@effect-ws/api/ConnectOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -13,7 +15,7 @@ export type Role = "client" | "server"
 export const roles: ReadonlyArray<Role> = ["client", "server"]
 
 export interface OpenOptions {
-  readonly socket?: WebSocket.AcceptOptions & WebSocket.HandshakeOptions
+  readonly socket?: AcceptOptions & HandshakeOptions
   readonly pair?: MemoryTransport.Options
   readonly peer?: PeerOptions
 }

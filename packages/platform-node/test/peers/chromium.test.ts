@@ -1,3 +1,4 @@
+import type { AcceptOptions } from "@effect-ws/api/AcceptOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as NodeWebSocketServer from "@effect-ws/platform-node/NodeWebSocketServer"
 import { assert, it } from "@effect/vitest"
@@ -8,7 +9,7 @@ import { close, opened, text } from "../support/peers.ts"
 import { httpPort, httpServer, serve, serveSockets } from "../support/serving.ts"
 
 /** Our server attached to the one that serves the page. */
-const served = (options?: WebSocket.AcceptOptions) =>
+const served = (options?: AcceptOptions) =>
   Effect.gen(function* () {
     const http = yield* httpServer
     const server = yield* serveSockets(NodeWebSocketServer.layerAttached(http), options)

@@ -5,6 +5,8 @@ import type { Address } from "@effect/platform/SocketServer"
 import type { ServerError } from "@effect-ws/api/ServerError"
 import { formatAddress } from "@effect-ws/api/TransportError"
 import type { UpgradeExchange } from "@effect-ws/api/UpgradeExchange"
+import type { AcceptOptions } from "@effect-ws/api/AcceptOptions"
+import type { ConnectOptions } from "@effect-ws/api/ConnectOptions"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as WebSocketServer from "@effect-ws/api/WebSocketServer"
 import * as NodeWebSocketClient from "@effect-ws/platform-node/NodeWebSocketClient"
@@ -55,7 +57,7 @@ export const serve = (
   })
 
 /** Serves, accepts every request, and leaves the connections to the test until they end. */
-export const serveSockets = (layer: ServerLayer, options?: WebSocket.AcceptOptions) =>
+export const serveSockets = (layer: ServerLayer, options?: AcceptOptions) =>
   Effect.gen(function* () {
     const sockets = makeInbox<WebSocket.WebSocket>()
     const server = yield* serve(layer, (exchange) =>
@@ -96,8 +98,5 @@ export const listeners: Readonly<
 }
 
 /** Connects as a program does. */
-export const connect = (
-  url: string,
-  options?: WebSocket.ConnectOptions,
-  clientOptions: NodeWebSocketClient.Options = {}
-) => Effect.provide(WebSocket.connect(url, options), NodeWebSocketClient.layerWith(clientOptions))
+export const connect = (url: string, options?: ConnectOptions, clientOptions: NodeWebSocketClient.Options = {}) =>
+  Effect.provide(WebSocket.connect(url, options), NodeWebSocketClient.layerWith(clientOptions))
