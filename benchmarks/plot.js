@@ -1,5 +1,5 @@
 /**
- * Plots of lines as SVG, in panels side by side.
+ * Plots as SVG: of lines, in panels side by side, and of bars, in groups one below the other.
  */
 
 /** @typedef {{ readonly name: string, readonly color: string, readonly dashed: boolean }} Legend */
@@ -65,6 +65,44 @@ const drawPanel = ({ lines, most, title, unit, xs }) => {
       return `<polyline points="${points}" fill="none" ${stroke(color, dashed)}/>`
     })
   ].join("\n")
+}
+
+/** @typedef {{ readonly name: string, readonly value: number, readonly isOurs: boolean }} Bar */
+
+const [barsLeft, barsWidth, barHeight] = [270, 440, 16]
+
+/**
+ * Each group has a scale of its own, as long as its longest bar.
+ *
+ * @param {{ readonly title: string, readonly groups: ReadonlyArray<{ readonly title: string, readonly bars: ReadonlyArray<Bar> }> }} plot
+ */
+export const barsOf = ({ groups, title }) => {
+  let y = 46
+  const drawn = groups.map((group) => {
+    const most = Math.max(...group.bars.map(({ value }) => value))
+    const head = `<text x="20" y="${y + 12}" font-weight="bold">${escaped(group.title)}</text>`
+    const bars = group.bars.map((bar, i) => drawBar(bar, most, y + 20 + i * barHeight))
+    y += 36 + group.bars.length * barHeight
+    return [head, ...bars].join("\n")
+  })
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 840 ${y}" width="840" height="${y}" font-family="sans-serif" font-size="11">
+<title>${escaped(title)}</title>
+<rect width="100%" height="100%" fill="#fff"/>
+<text x="20" y="26" font-size="16">${escaped(title)}</text>
+${drawn.join("\n")}
+</svg>
+`
+}
+
+/** @type {(bar: Bar, most: number, y: number) => string} */
+const drawBar = ({ isOurs, name, value }, most, y) => {
+  const length = Math.max(1, (value / most) * barsWidth)
+  const digits = value >= 100 ? 0 : value >= 1 ? 1 : 2
+  return (
+    `<text x="${barsLeft - 8}" y="${y + 11}" text-anchor="end">${escaped(name.replaceAll("`", ""))}</text>` +
+    `<rect x="${barsLeft}" y="${y + 2}" width="${length.toFixed(1)}" height="${barHeight - 4}" fill="${isOurs ? "#1b6ca8" : "#b8c4ce"}"/>` +
+    `<text x="${(barsLeft + length + 6).toFixed(1)}" y="${y + 11}">${value.toFixed(digits)}</text>`
+  )
 }
 
 /** @type {(color: string, dashed: boolean) => string} */

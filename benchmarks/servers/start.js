@@ -45,14 +45,27 @@ export const stayOn = (core) => {
 }
 
 /**
+ * @typedef {object} Options
+ * @property {number} [core]
+ * @property {ReadonlyArray<string>} [flags]
+ * @property {Readonly<Record<string, string>>} [env] besides ours
+ * @property {string} [runtime] in place of this Node
+ */
+
+/**
  * @param {string} name of a file in this folder
- * @param {{ readonly core?: number | undefined, readonly flags?: ReadonlyArray<string> }} options
+ * @param {Options} options
  * @returns {Promise<Server>}
  */
-export const start = async (name, { core, flags = [] } = {}) => {
-  const node = [process.execPath, ...flags, fileURLToPath(new URL(`${name}.js`, import.meta.url))]
-  const [command, ...rest] = core === undefined ? node : ["taskset", "-c", `${core}`, ...node]
-  const child = spawn(command, rest, { stdio: ["ignore", "inherit", "inherit", "ipc"] })
+export const start = async (name, { core, env, flags = [], runtime = process.execPath } = {}) => {
+  const program = [runtime, ...flags, fileURLToPath(new URL(`${name}.js`, import.meta.url))]
+  const [command, ...rest] = core === undefined ? program : ["taskset", "-c", `${core}`, ...program]
+  const child = spawn(command, rest, {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    // Bun reads no other form.
+    serialization: "json",
+    env: { ...process.env, NODE_ENV: "production", ...env }
+  })
   const { port } = await nextMessage(child, name)
   return {
     port,

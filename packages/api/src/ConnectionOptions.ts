@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import type { Role } from "@effect-ws/core/Role"
+import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
+import * as OptionConfig from "./internal/optionConfig.ts"
 import * as PermessageDeflate from "./PermessageDeflate.ts"
 
 /**
@@ -133,6 +135,46 @@ const common = {
   maxHeadFields: 100,
   maxBodySize: 64 * 1024
 } as const
+
+/**
+ * Reads the options from the configuration: each under its own name in constant case, `maxMessageSize` as `MAX_MESSAGE_SIZE`.
+ *
+ * **Details**
+ *
+ * What isn't there has its default. Durations are texts such as `5 seconds`, and `Infinity` for those that may be turned off;
+ * `PERMESSAGE_DEFLATE` is `true` or `false`. A value that can't be meant fails with a `ConfigError` that names it.
+ *
+ * @example
+ * import * as ConnectionOptions from "@effect-ws/api/ConnectionOptions"
+ * import * as Config from "effect/Config"
+ *
+ * // WEBSOCKET_MAX_MESSAGE_SIZE=65536 WEBSOCKET_IDLE_TIMEOUT="1 minute"
+ * const options = Config.nested(ConnectionOptions.config, "WEBSOCKET")
+ *
+ * @since 0.1.0
+ * @category config
+ */
+export const config: Config.Config<Input> = OptionConfig.all<ConnectionOptions>({
+  maxMessageSize: OptionConfig.size,
+  maxStreamedSize: OptionConfig.size,
+  fragmentSize: OptionConfig.size,
+  validateText: Config.boolean,
+  permessageDeflate: Config.boolean,
+  inboxHighWaterMark: OptionConfig.size,
+  sendHighWaterMark: OptionConfig.size,
+  whenFull: OptionConfig.oneOf("suspend", "drop", "fail"),
+  closeTimeout: OptionConfig.duration,
+  handshakeTimeout: OptionConfig.duration,
+  idleTimeout: OptionConfig.optionalDuration,
+  pingInterval: OptionConfig.optionalDuration,
+  pongTimeout: OptionConfig.optionalDuration,
+  writeTimeout: OptionConfig.optionalDuration,
+  messageTimeout: OptionConfig.optionalDuration,
+  maxLifetime: OptionConfig.optionalDuration,
+  maxHeadSize: OptionConfig.size,
+  maxHeadFields: OptionConfig.size,
+  maxBodySize: OptionConfig.size
+})
 
 /**
  * The value of every option that isn't given, for each role.

@@ -7,8 +7,11 @@ import type { HandshakeFault } from "@effect-ws/core/HandshakeFault"
 import type { Headers } from "@effect-ws/core/Headers"
 import type { Role } from "@effect-ws/core/Role"
 import type { Refusal } from "@effect-ws/core/Refusal"
+import * as HttpServerRespondable from "@effect/platform/HttpServerRespondable"
+import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
+import { toHttpResponse } from "./internal/httpAnswer.ts"
 import type { TransportError } from "./TransportError.ts"
 
 /**
@@ -192,6 +195,14 @@ export class HandshakeError extends Data.TaggedError("HandshakeError")<{
    */
   readonly reusable: boolean
 }> {
+  /**
+   * What an HTTP server of `@effect/platform` makes of it when a route lets it through: `answer` as it is, a 500 where there is
+   * none, as for the error of a client.
+   */
+  [HttpServerRespondable.symbol](): HttpServerResponse {
+    return toHttpResponse(this)
+  }
+
   /** What happened; with the section of the RFC when a check failed. */
   override get message(): string {
     return `The opening handshake failed: ${describe(this.reason)}`

@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+import * as Config from "effect/Config"
+import * as OptionConfig from "./internal/optionConfig.ts"
 
 /**
  * How a server is bounded. All fields have a value; users give those they want to change.
@@ -53,6 +55,25 @@ export interface ServerOptions {
  * @category models
  */
 export type Input = { readonly [K in keyof ServerOptions]?: ServerOptions[K] | undefined }
+
+/**
+ * Reads the options from the configuration: each under its own name in constant case, `maxConnections` as `MAX_CONNECTIONS`.
+ *
+ * **Details**
+ *
+ * What isn't there has its default. `MAX_CONNECTIONS_PER_ADDRESS` may be `Infinity`, and `TRUSTED_PROXIES` is a list. A value
+ * that can't be meant fails with a `ConfigError` that names it. See `ConnectionOptions.config` for the options of each connection.
+ *
+ * @since 0.1.0
+ * @category config
+ */
+export const config: Config.Config<Input> = OptionConfig.all<ServerOptions>({
+  maxHandshakes: OptionConfig.size,
+  maxConnections: OptionConfig.size,
+  maxConnectionsPerAddress: OptionConfig.limit,
+  maxAttempts: OptionConfig.size,
+  trustedProxies: (name) => Config.array(Config.string(), name)
+})
 
 /**
  * The value of every option that isn't given.

@@ -16,9 +16,14 @@ import type { Role } from "@effect-ws/core/Role"
 import type { UpgradeRequest } from "@effect-ws/core/UpgradeRequest"
 import * as Requests from "@effect-ws/core/UpgradeRequest"
 import type { UpgradeResponse } from "@effect-ws/core/UpgradeResponse"
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import type { Socket } from "@effect/platform/Socket"
+import type * as Channel from "effect/Channel"
+import type * as Chunk from "effect/Chunk"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type { AcceptOptions } from "./AcceptOptions.ts"
 import type { AcceptTransportOptions } from "./AcceptTransportOptions.ts"
@@ -30,13 +35,18 @@ import type { ConnectionStatus } from "./ConnectionStatus.ts"
 import * as Fields from "./Fields.ts"
 import type { HandshakeError } from "./HandshakeError.ts"
 import * as Accept from "./internal/accept.ts"
+import * as AcceptHttp from "./internal/acceptHttp.ts"
 import * as answers from "./internal/answers.ts"
 import * as ClientHandshake from "./internal/clientHandshake.ts"
 import * as Exchanges from "./internal/Exchange.ts"
 import * as Broadcasts from "./internal/broadcast.ts"
+import * as Channels from "./internal/channelOf.ts"
 import * as Handle from "./internal/handle.ts"
 import * as Run from "./internal/run.ts"
+import { toData } from "./internal/sendable.ts"
+import * as WebStreams from "./internal/webStreams.ts"
 import type { Incoming, MessageStream } from "./MessageStream.ts"
+import * as PlatformSocket from "./PlatformSocket.ts"
 import type { SendRejected } from "./SendRejected.ts"
 import type { Transport, TransportInfo } from "./Transport.ts"
 import type { UpgradeExchange } from "./UpgradeExchange.ts"
@@ -55,6 +65,8 @@ import type { WebSocketError } from "./WebSocketError.ts"
  * @category models
  */
 export interface WebSocket {
+  /** The number of the connection, unique in this process: `websocket.id` in what a server logs about it. */
+  readonly id: number
   /** Our role. */
   readonly role: Role
   /** The request that asked for the connection. */
@@ -204,6 +216,35 @@ export const accept = <R = never>(
   if (!(exchange instanceof Exchanges.Exchange)) return Effect.die(new Error("The exchange was not made by a server"))
   return Handle.scoped((restore) => Accept.accept(restore, exchange, options))
 }
+
+/**
+ * Accepts the upgrade that the current request of an HTTP server asks for: in a route of a server whose Layer is ours.
+ *
+ * **Details**
+ *
+ * As `accept`; the scope is that of the request, so the connection ends with the route. A `HandshakeError` that the route lets
+ * through becomes its answer, also when it dies with it. A request that asks for no upgrade is one that can't be accepted;
+ * a server whose Layer isn't ours is a defect. A route that answers otherwise refuses. The fiber is interrupted when the
+ * peer goes away before the 101; after it the connection tells. A route that fails then closes it with 1011. It is closed
+ * with 1001 when the server goes down, and the fiber interrupted when the close timeout of the Layer is over.
+ *
+ * @example
+ * import * as WebSocket from "@effect-ws/api/WebSocket"
+ * import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+ * import * as Effect from "effect/Effect"
+ *
+ * const echo = Effect.gen(function* () {
+ *   const socket = yield* WebSocket.acceptHttp({ subprotocols: ["echo"] })
+ *   yield* WebSocket.run(socket, (message) => socket.send(message))
+ *   return HttpServerResponse.empty()
+ * })
+ *
+ * @since 0.1.0
+ * @category server
+ */
+export const acceptHttp = <R = never>(
+  options: AcceptOptions<R> = {}
+): Effect.Effect<WebSocket, HandshakeError, R | HttpServerRequest | Scope.Scope> => AcceptHttp.acceptHttp(options)
 
 /**
  * Accepts the upgrade on a transport: reads the request unless it is given, checks it, and answers.
@@ -362,7 +403,7 @@ export const prepare = (
   data: Sendable,
   { compress = true }: { readonly compress?: boolean | undefined } = {}
 ): PreparedMessage => {
-  const item = Handle.toData(data)
+  const item = toData(data)
   if (typeof item === "object" && "_tag" in item && item._tag === "Prepared") {
     return item.isCompressible === compress ? item : Prepared.make(item.message, compress)
   }
@@ -389,3 +430,62 @@ export const broadcast = (
     const members = Array.from(sockets, (socket) => ({ socket, connection: Handle.connectionOf(socket) }))
     return Broadcasts.broadcast(members, prepare(data), slow)
   })
+
+/**
+ * The connection as the `Socket` of `@effect/platform`: see `PlatformSocket.fromWebSocket`.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toSocket: (socket: WebSocket, options?: PlatformSocket.Options) => Socket = PlatformSocket.fromWebSocket
+
+/**
+ * The connection as a channel: its messages come out, and what goes in is sent, neither faster than it is taken.
+ *
+ * **Details**
+ *
+ * The end of the input closes with 1000, and messages come out until that is done. A failure of the input closes with 1011,
+ * and then the channel fails with it. Otherwise it ends as `messages` does. Leaving it early closes nothing.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toChannel = <IE = never>(
+  socket: WebSocket
+): Channel.Channel<
+  Chunk.Chunk<Message>,
+  Chunk.Chunk<Sendable>,
+  WebSocketError | SendRejected | IE,
+  IE,
+  void,
+  unknown
+> => Channels.toChannel(socket)
+
+/**
+ * The connection as a sink that sends everything, one after the other, and leaves the connection open.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toSink = (socket: WebSocket): Sink.Sink<void, Sendable, never, WebSocketError | SendRejected> =>
+  Sink.forEach((data) => socket.send(data))
+
+/**
+ * The messages as a `ReadableStream` of the WHATWG, text as strings, each taken when it is asked for. Ends or fails as
+ * `messages` does. `cancel` closes with 1000, or a `CloseReason` it is given, and is done when the connection has ended.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toReadableStream: (socket: WebSocket) => Effect.Effect<ReadableStream<string | Uint8Array>> =
+  WebStreams.toReadableStream
+
+/**
+ * A `WritableStream` of the WHATWG that sends what is written, ready when there is room. `close` closes with 1000, `abort` with
+ * 1011, or a `CloseReason` it is given. The end of the connection makes it fail with the `WebSocketError`.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toWritableStream: (socket: WebSocket) => Effect.Effect<WritableStream<Sendable>> =
+  WebStreams.toWritableStream

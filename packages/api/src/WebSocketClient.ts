@@ -20,6 +20,8 @@ import * as Engine from "./internal/Engine.ts"
 import * as Handle from "./internal/handle.ts"
 import * as Options from "./internal/options.ts"
 import * as Redirects from "./internal/redirects.ts"
+import * as SpanAttributes from "./internal/spanAttributes.ts"
+import * as Tracing from "./internal/tracingClient.ts"
 import * as WebSocketUrl from "./internal/webSocketUrl.ts"
 import type { Transport } from "./Transport.ts"
 import type { ConnectOptions } from "./ConnectOptions.ts"
@@ -51,8 +53,15 @@ export class WebSocketClient extends Context.Tag("@effect-ws/api/WebSocketClient
  * @category constructors
  */
 export const make = (connector: Connector, defaults: ConnectOptions = {}): Service => ({
-  connect: (url, options) => Effect.suspend(() => connect(connector, url, Options.merge(defaults, options ?? {})))
+  connect: (url, options) =>
+    Effect.suspend(() => {
+      const merged = Options.merge(defaults, options ?? {})
+      return Tracing.opening(() => attributesOf(url, merged), connect(connector, url, merged))
+    })
 })
+
+const attributesOf = (url: string, { unixPath }: ConnectOptions): SpanAttributes.Attributes =>
+  Either.match(WebSocketUrl.parse(url, unixPath), { onLeft: () => ({}), onRight: SpanAttributes.ofLocation })
 
 /** What all attempts of one `connect` share, redirects included. */
 interface Journey {

@@ -24,9 +24,9 @@ describe("ByteOps", () => {
         ) as unknown as Core.ByteOps
         const { peer, socket } = yield* Effect.provideService(open(role), ByteOps.ByteOps, noting)
         yield* socket.send("é".repeat(100))
-        peer.sendText("é")
+        peer.sendText("é".repeat(100))
         const message = yield* socket.receive
-        assert.strictEqual(message._tag === "Text" && message.text, "é")
+        assert.strictEqual(message._tag === "Text" && message.text, "é".repeat(100))
         assert.includeMembers([...calls], ["mask", "isUtf8", "decodeText", "writeText"])
       })
     )

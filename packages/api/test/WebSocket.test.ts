@@ -207,27 +207,38 @@ describe.each(roles)("WebSocket of a %s", (role) => {
   describe("one wake-up for a chunk", () => {
     const many = 200
 
-    it.scoped(`${role} wakes the fiber of run once for a chunk of many messages, and makes no other fiber`, () =>
-      Effect.gen(function* () {
-        const { peer, socket } = yield* open(role)
-        const scheduler = new CountingScheduler()
-        const got: Array<string> = []
-        const handler = (message: Message.Message): void => void got.push(describeMessage(message))
-        yield* Effect.fork(Effect.withScheduler(WebSocket.run(socket, handler), scheduler))
-        yield* settled
-        const before = scheduler.tasks
-        const first = yield* Effect.fork(Effect.void)
-        peer.sendText(...Array.from({ length: many }, (_, i) => `${i}`))
-        yield* settled
-        const second = yield* Effect.fork(Effect.void)
-        assert.deepStrictEqual(
-          got,
-          Array.from({ length: many }, (_, i) => `Text ${i}`)
-        )
-        assert.strictEqual(scheduler.tasks - before, 1)
-        assert.strictEqual(second.id().id - first.id().id, 1)
-      })
-    )
+    const handlers: ReadonlyArray<[what: string, tasks: number, handled: (socket: WebSocket.WebSocket) => unknown]> = [
+      ["does not wake the fiber of run for what its handler has done on the spot", 0, () => undefined],
+      ["does not wake the fiber of run for messages that are sent at once", 0, (socket) => socket.send("reply")],
+      ["wakes the fiber of run once for the effects of its handler", 1, () => Effect.sync(() => {})]
+    ]
+
+    for (const [what, tasks, handled] of handlers) {
+      it.scoped(`${role} ${what}, and makes no other fiber`, () =>
+        Effect.gen(function* () {
+          const { peer, socket } = yield* open(role)
+          const scheduler = new CountingScheduler()
+          const got: Array<string> = []
+          const handler = (message: Message.Message): Effect.Effect<void> => {
+            got.push(describeMessage(message))
+            return handled(socket) as Effect.Effect<void>
+          }
+          yield* Effect.fork(Effect.withScheduler(WebSocket.run(socket, handler), scheduler))
+          yield* settled
+          const before = scheduler.tasks
+          const first = yield* Effect.fork(Effect.void)
+          peer.sendText(...Array.from({ length: many }, (_, i) => `${i}`))
+          yield* settled
+          const second = yield* Effect.fork(Effect.void)
+          assert.deepStrictEqual(
+            got,
+            Array.from({ length: many }, (_, i) => `Text ${i}`)
+          )
+          assert.strictEqual(scheduler.tasks - before, tasks)
+          assert.strictEqual(second.id().id - first.id().id, 1)
+        })
+      )
+    }
 
     it.scoped(`${role} wakes a fiber that receives in a loop once, and makes no other fiber`, () =>
       Effect.gen(function* () {

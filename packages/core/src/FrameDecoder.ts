@@ -65,21 +65,26 @@ export class FrameDecoder {
   begins = false
   /** Whether this piece ends its frame. */
   ends = false
-  /** Where the payload of this piece begins in the chunk that was pushed, already unmasked. */
+  /** Where the payload of this piece begins in the chunk that was pushed. */
   start = 0
   /** Where the payload of this piece ends in the chunk. */
   end = 0
+  /** Whether the payload of this piece is still masked, for a decoder that leaves that to `unmask` or `copyTo`. */
+  isMasked = false
   /** The fault, after `next` returned `Fault`. */
   fault: ProtocolFault.ProtocolFault | ProtocolFault.MessageTooBig | undefined = undefined
 
   private readonly expectsMask: boolean
   private readonly allowsCompressed: boolean
+  private readonly leavesMasked: boolean
   private readonly byteOps: ByteOps
   private chunk: Uint8Array = empty
   private offset = 0
   private remaining = 0
   private key = 0
+  // Of the masking key, in bytes: at the beginning of this piece and of the next.
   private phase = 0
+  private nextPhase = 0
   private inMessage = false
   // The bytes of a header that was cut off, and how many there are.
   private cut: Uint8Array | undefined = undefined
@@ -87,17 +92,18 @@ export class FrameDecoder {
 
   /**
    * Makes a decoder for an endpoint in this role: a server decodes masked frames, a client unmasked ones. Compressed messages
-   * are only allowed where permessage-deflate was agreed on.
+   * are only allowed where permessage-deflate was agreed on. With `leavesMasked` the caller unmasks each piece, or copies it.
    */
-  constructor(role: Role, byteOps: ByteOps, allowsCompressed = false) {
+  constructor(role: Role, byteOps: ByteOps, allowsCompressed = false, leavesMasked = false) {
     this.allowsCompressed = allowsCompressed
+    this.leavesMasked = leavesMasked
     this.expectsMask = peerOf(role) === "client"
     this.byteOps = byteOps
   }
 
   /**
    * Takes the next chunk, which must stay as it is until `next` has returned `NeedMore`; the payload in it is unmasked
-   * in place. Only then the chunk after it may be pushed.
+   * in place, by `next` unless the decoder leaves that to its caller. Only then the chunk after it may be pushed.
    */
   push(chunk: Uint8Array): void {
     this.chunk = chunk
@@ -116,6 +122,23 @@ export class FrameDecoder {
     if (this.remaining > 0) return this.takePayload(false)
     if (this.offset === this.chunk.length) return this.done()
     return this.carried === 0 ? this.readHeader() : this.finishHeader()
+  }
+
+  /** Unmasks this piece in place, unless that was done. `chunk` is the one that was pushed. */
+  unmask(chunk: Uint8Array): void {
+    if (!this.isMasked) return
+    this.isMasked = false
+    this.byteOps.mask(chunk, this.start, this.end, this.key, this.phase)
+  }
+
+  /**
+   * Copies this piece to the beginning of `target`, unmasked, and leaves the chunk as it is. For small pieces: two steps in one.
+   * Returns whether there is nothing but ASCII in it.
+   */
+  copyTo(target: Uint8Array, chunk: Uint8Array): boolean {
+    const shift = this.phase << 3
+    const key = this.isMasked ? (this.key << shift) | (this.key >>> (32 - shift)) : 0
+    return copyMasked(target, chunk, this.start, this.end, key)
   }
 
   // The common case: the header lies in this chunk as a whole.
@@ -202,7 +225,7 @@ export class FrameDecoder {
       if (!(short === 126 ? this.readLength16(bytes, at + 2) : this.readLength64(bytes, at + 2))) return false
     }
     this.remaining = this.payloadLength
-    this.phase = 0
+    this.nextPhase = 0
     if (this.expectsMask) this.key = readWord(bytes, next)
     return true
   }
@@ -234,10 +257,10 @@ export class FrameDecoder {
     this.remaining -= size
     this.ends = this.remaining === 0
     // A masking key of zero changes nothing.
-    if (this.expectsMask && size > 0 && this.key !== 0) {
-      this.byteOps.mask(this.chunk, this.start, this.end, this.key, this.phase)
-    }
-    this.phase = (this.phase + size) & 3
+    this.isMasked = this.expectsMask && size > 0 && this.key !== 0
+    this.phase = this.nextPhase
+    this.nextPhase = (this.phase + size) & 3
+    if (this.isMasked && !this.leavesMasked) this.unmask(this.chunk)
     return Piece
   }
 
@@ -260,5 +283,25 @@ const announcedHeaderSize = (second: number): number => {
 
 const readWord = (bytes: Uint8Array, at: number): number =>
   (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
+
+const copyMasked = (target: Uint8Array, chunk: Uint8Array, start: number, end: number, key: number): boolean => {
+  const k0 = key >>> 24
+  const k1 = (key >>> 16) & 0xff
+  const k2 = (key >>> 8) & 0xff
+  const k3 = key & 0xff
+  let all = 0
+  let to = 0
+  let i = start
+  for (; i + 3 < end; i += 4, to += 4) {
+    all |= target[to] = chunk[i]! ^ k0
+    all |= target[to + 1] = chunk[i + 1]! ^ k1
+    all |= target[to + 2] = chunk[i + 2]! ^ k2
+    all |= target[to + 3] = chunk[i + 3]! ^ k3
+  }
+  if (i < end) all |= target[to] = chunk[i]! ^ k0
+  if (i + 1 < end) all |= target[to + 1] = chunk[i + 1]! ^ k1
+  if (i + 2 < end) all |= target[to + 2] = chunk[i + 2]! ^ k2
+  return all < 0x80
+}
 
 const empty: Uint8Array = new Uint8Array(0)

@@ -138,7 +138,7 @@ export class Protocol {
     this.deferClose = options.deferClose ?? false
     this.inflater = inflaterOf(this.byteOps, options)
     this.deflater = deflaterOf(options)
-    this.decoder = new FrameDecoder.FrameDecoder(this.role, this.byteOps, options.deflate !== undefined)
+    this.decoder = new FrameDecoder.FrameDecoder(this.role, this.byteOps, options.deflate !== undefined, true)
     this.encoder = new FrameEncoder(this.byteOps, options.maskingKeys)
     const { maxMessageSize = defaultMaxMessageSize, validateText = true } = options
     const { maxStreamedSize = maxMessageSize } = options
@@ -372,6 +372,7 @@ export class Protocol {
   }
 
   private receiveControl(chunk: Uint8Array): void {
+    this.decoder.unmask(chunk)
     const { begins, end, ends, opcode, start } = this.decoder
     if (begins && ends) return this.handleControl(opcode, new Uint8Array(chunk.subarray(start, end)))
     this.control ??= []

@@ -124,6 +124,43 @@ describe("5.2 the pieces of a frame", () => {
     assert.strictEqual(counting.maskedBytes, 0)
   })
 
+  it("server that unmasks by itself copies what is masked without a change, and unmasks in place once", () => {
+    const bytes = peerOfRole("server").binary(sequence(300))
+    for (const size of [1, 2, 3, 5, 7, 64, 101]) {
+      const decoder = new FrameDecoder.FrameDecoder("server", portable, false, true)
+      const copies: Array<Uint8Array> = []
+      const places: Array<Uint8Array> = []
+      for (const chunk of chunksOf(bytes, size)) {
+        const before = chunk.slice()
+        decoder.push(chunk)
+        while (decoder.next() === FrameDecoder.Piece) {
+          const copy = new Uint8Array(decoder.end - decoder.start)
+          decoder.copyTo(copy, chunk)
+          assert.deepStrictEqual(chunk, before)
+          copies.push(copy)
+          decoder.unmask(chunk)
+          decoder.unmask(chunk)
+          places.push(chunk.subarray(decoder.start, decoder.end))
+        }
+      }
+      assert.deepStrictEqual(concat(copies), sequence(300), `copies of chunks of ${size}`)
+      assert.deepStrictEqual(concat(places), sequence(300), `chunks of ${size}`)
+    }
+  })
+
+  it("server says of a copy whether it is nothing but ASCII, wherever a byte of another kind is", () => {
+    for (let length = 1; length <= 9; length++) {
+      for (let at = -1; at < length; at++) {
+        const payload = Uint8Array.from({ length }, (_, i) => (i === at ? 0x80 : 0x7f))
+        const chunk = peerOfRole("server").binary(payload)
+        const decoder = new FrameDecoder.FrameDecoder("server", portable, false, true)
+        decoder.push(chunk)
+        decoder.next()
+        assert.strictEqual(decoder.copyTo(new Uint8Array(length), chunk), at === -1, `${at} of ${length}`)
+      }
+    }
+  })
+
   it("server alters nothing of a chunk but payloads", () => {
     const chunk = hex("82 81 01 02 03 04 05 89 80 01 02 03 04 82 85 01 02 03 04 00")
     const decoder = new FrameDecoder.FrameDecoder("server", portable)

@@ -5,6 +5,9 @@
  */
 import type { ConnectOptions } from "@effect-ws/api/ConnectOptions"
 import * as WebSocketClient from "@effect-ws/api/WebSocketClient"
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as nodeConnector from "./internal/nodeConnector.ts"
 import * as nodeEngine from "./internal/nodeEngine.ts"
@@ -52,3 +55,21 @@ export const layer: Layer.Layer<WebSocketClient.WebSocketClient> = Layer.sync(We
  */
 export const layerWith = (options: Options): Layer.Layer<WebSocketClient.WebSocketClient> =>
   Layer.sync(WebSocketClient.WebSocketClient, () => make(options))
+
+/**
+ * As `layerWith`, with the options read from the configuration.
+ *
+ * @example
+ * import * as ConnectionOptions from "@effect-ws/api/ConnectionOptions"
+ * import * as NodeWebSocketClient from "@effect-ws/platform-node/NodeWebSocketClient"
+ * import * as Config from "effect/Config"
+ *
+ * const client = NodeWebSocketClient.layerConfig(Config.nested(ConnectionOptions.config, "WEBSOCKET"))
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Config.Wrap<Options>
+): Layer.Layer<WebSocketClient.WebSocketClient, ConfigError> =>
+  Layer.effect(WebSocketClient.WebSocketClient, Effect.map(Config.unwrap(options), make))

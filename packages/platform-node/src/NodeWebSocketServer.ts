@@ -58,13 +58,21 @@ export const layer = (options?: Options): Layer.Layer<WebSocketServer.WebSocketS
   Layer.scoped(WebSocketServer.WebSocketServer, make(options))
 
 /**
- * As `layer`, with the options read from the configuration.
+ * As `layer`, with the options read from the configuration: each with a `Config` of its own, or all with one.
  *
  * @example
+ * import * as ConnectionOptions from "@effect-ws/api/ConnectionOptions"
  * import * as NodeWebSocketServer from "@effect-ws/platform-node/NodeWebSocketServer"
  * import * as Config from "effect/Config"
  *
  * const server = NodeWebSocketServer.layerConfig({ port: Config.port("PORT").pipe(Config.withDefault(8080)) })
+ *
+ * const bounded = NodeWebSocketServer.layerConfig(
+ *   Config.map(Config.all([Config.port("PORT"), Config.nested(ConnectionOptions.config, "WEBSOCKET")]), ([port, options]) => ({
+ *     port,
+ *     ...options
+ *   }))
+ * )
  *
  * @since 0.1.0
  * @category layers
@@ -104,6 +112,18 @@ export const layerAttached = (
       })
     )
   )
+
+/**
+ * As `layerAttached`, with the options read from the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerAttachedConfig = (
+  server: Http.Server | Https.Server,
+  options: Config.Config.Wrap<WebSocketServer.Options>
+): Layer.Layer<WebSocketServer.WebSocketServer, ConfigError | ServerError> =>
+  Layer.unwrapEffect(Effect.map(Config.unwrap(options), (options) => layerAttached(server, options)))
 
 const fromListener = (listener: Listener, options: WebSocketServer.Options | undefined) =>
   WebSocketServer.make(listener, options).pipe(nodeEngine.provide)

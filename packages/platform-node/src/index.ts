@@ -2,6 +2,10 @@
 
 export * as NodeByteOps from "./NodeByteOps.ts"
 export * as NodeDeflate from "./NodeDeflate.ts"
+export * as NodeDuplex from "./NodeDuplex.ts"
+export * as NodeHttpServer from "./NodeHttpServer.ts"
+export * as NodeSocket from "./NodeSocket.ts"
+export * as NodeSocketServer from "./NodeSocketServer.ts"
 export * as NodeTransport from "./NodeTransport.ts"
 export * as NodeUpgrade from "./NodeUpgrade.ts"
 export * as NodeWebSocketClient from "./NodeWebSocketClient.ts"

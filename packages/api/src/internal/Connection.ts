@@ -27,6 +27,7 @@ import type { WebSocketError } from "../WebSocketError.ts"
 import { EndDeadlines } from "./EndDeadlines.ts"
 import type { Engine } from "./Engine.ts"
 import { Inbox, type InboxEvents, messageCost } from "./Inbox.ts"
+import { type Meter, meters } from "./metrics.ts"
 import { Outbox, type OutboxEvents } from "./Outbox.ts"
 import { Sending } from "./Sending.ts"
 import { StreamReader } from "./StreamReader.ts"
@@ -36,16 +37,22 @@ import { timesOf, Watch, type Watched } from "./Watch.ts"
 export class Connection implements TransportSink, InboxEvents, OutboxEvents, Watched {
   readonly role: Role
   readonly transport: Transport
+  readonly protocol: Protocol.Protocol
   readonly inbox: Inbox
   readonly sending: Sending
+  /** The number of the connection in this process, or 0 until somebody needs one. */
+  id = 0
+  /** Is called when the end begins, once or more. */
+  onEnding: (() => void) | undefined = undefined
   /** What ended the connection, from the moment on that it is known; the transport may live a little longer. */
   failure: WebSocketError | undefined = undefined
 
   private readonly options: ConnectionOptions
-  private readonly protocol: Protocol.Protocol
   private readonly outbox: Outbox
   private readonly watch: Watch
   private readonly endDeadlines: EndDeadlines
+  private readonly meter: Meter
+  private received = 0
   private reader: StreamReader | undefined = undefined
   private turns: Turns | undefined = undefined
   private controlListeners: Set<ControlListener> | undefined = undefined
@@ -82,6 +89,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
       deferClose: true
     })
     this.inbox = new Inbox(options.maxMessageSize, this)
+    this.meter = meters[role]
     this.outbox = new Outbox(this.protocol, transport, options.sendHighWaterMark, this, deflate?.codec)
     this.sending = new Sending(this.protocol, this.outbox, options, engine.deadlines)
     this.watch = new Watch(timesOf(options), engine.deadlines, this)
@@ -90,6 +98,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
 
   /** Takes over the transport, and the bytes that came behind the head of the opening handshake. */
   start(leftover: Uint8Array | undefined): void {
+    this.meter.opened()
     this.transport.start(this)
     this.transport.resume()
     // May fill the inbox, and pause.
@@ -100,12 +109,18 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
 
   chunk(bytes: Uint8Array): void {
     this.endDeadlines.heard()
-    if (!this.protocol.receives) return this.discardBytes(bytes.length)
+    if (!this.protocol.receives) {
+      this.meter.received(0, bytes.length)
+      return this.discardBytes(bytes.length)
+    }
+    this.outbox.cork()
     this.protocol.receive(bytes)
     this.handleEvents()
+    this.meter.received(this.received, bytes.length)
+    this.received = 0
     this.watch.heard(this.protocol.isInMessage && this.reader === undefined)
-    this.inbox.wake()
-    this.outbox.schedule()
+    this.inbox.deliver()
+    this.outbox.uncork(this.inbox.isEmpty)
     this.pauseIfFull()
   }
 
@@ -130,6 +145,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     this.isPaused = false
     this.watch.stop()
     this.endDeadlines.cancel()
+    this.meter.ended(this.protocol.closeReceived, this.protocol.closeSent)
     for (const wake of this.endWaiters ?? []) wake()
     this.endWaiters = undefined
     this.show(undefined)
@@ -140,6 +156,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   /** Begins the closing handshake, if nothing else has begun the end. */
   beginClose(reason: CloseReason): void {
     if (this.failure !== undefined) return
+    this.onEnding?.()
     this.outbox.complete()
     if (!this.protocol.close(reason)) return
     if (this.ending !== undefined) return this.conclude()
@@ -250,6 +267,10 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     this.watch.unstuck()
   }
 
+  onWritten(messages: number, bytes: number): void {
+    this.meter.sent(messages, bytes)
+  }
+
   get taken(): number {
     return this.outbox.taken
   }
@@ -316,6 +337,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   }
 
   private deliver(message: Message): void {
+    this.received++
     this.watch.messageOver()
     if (!this.isClosing || this.inbox.held <= this.options.inboxHighWaterMark) return this.inbox.push(message)
     this.discardedCount++
@@ -324,6 +346,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
 
   // Nobody makes anything of a message with a hole in it: of one whose reader is too slow nothing more is delivered.
   private deliverPieces(reader: StreamReader, event: PiecesReceived): void {
+    if (event.ends) this.received++
     const hasRoom = !this.isClosing || this.inbox.held <= this.options.inboxHighWaterMark
     if (hasRoom && !reader.isTorn) return reader.push(event)
     if (!reader.isTorn) this.discardedCount++
@@ -335,6 +358,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   // is when somebody comes back for more; whoever doesn't is not waited for long.
   private endWhenHandled(ending: () => WebSocketError): void {
     this.ending = ending
+    this.onEnding?.()
     this.watch.stop()
     if (!this.protocol.owesClose || this.inbox.isIdle) return this.conclude()
     this.endDeadlines.awaitHandling(() => this.conclude())
@@ -369,6 +393,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   private settle(failure: WebSocketError): void {
     if (this.failure !== undefined) return
     this.failure = failure
+    this.onEnding?.()
     this.inbox.finish(failure)
     this.sending.fail(failure)
   }
@@ -412,6 +437,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   private pause(): void {
     if (this.isPaused) return
     this.isPaused = true
+    this.meter.paused()
     this.watch.pause()
     this.transport.pause()
   }

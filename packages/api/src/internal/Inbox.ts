@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { WebSocketError } from "../WebSocketError.ts"
 
-type Resume = (effect: Effect.Effect<void, WebSocketError>) => void
+type Resume = (effect: Effect.Effect<unknown, WebSocketError>) => void
 
 interface Waiter {
   readonly ticket: number
@@ -26,6 +26,14 @@ export interface Holder {
   readonly isWaiting: boolean
   /** Looks again whether there is something. */
   readonly wake: () => void
+}
+
+/** What can take messages while its fiber waits, and only wakes the fiber for what needs one. */
+export interface Taker {
+  /** Whether it takes nothing any more. */
+  readonly isOver: boolean
+  /** Takes what is there, or so much of it that it needs its fiber: returns what for. */
+  readonly take: () => Effect.Effect<unknown, WebSocketError> | undefined
 }
 
 /** The effects of an inbox. */
@@ -61,6 +69,8 @@ export class Inbox {
   private holder: Holder | undefined = undefined
   private attendant: Holder | undefined = undefined
   private alone: Resume | undefined = undefined
+  // Of the fiber that waits alone.
+  private taker: Taker | undefined = undefined
   // By ticket, the oldest first.
   private readonly parked: Array<Waiter> = []
   private tickets = firstTicket
@@ -98,7 +108,7 @@ export class Inbox {
     return !this.isEmpty && this.holder === undefined
   }
 
-  /** Adds a message. `wake` must follow, once for all that were added in one go. */
+  /** Adds a message. `deliver` must follow, once for all that were added in one go. */
   push(message: Message.Message): void {
     this.messages.push(message)
     if (this.isOversized(message)) this.hasOversized = true
@@ -109,6 +119,12 @@ export class Inbox {
   finish(failure: WebSocketError): void {
     this.failure = failure
     this.wake()
+  }
+
+  /** Hands out what was added: without a fiber to who can take it so. */
+  deliver(): void {
+    if (this.taker !== undefined && this.attendant === undefined && this.hasNext) this.handOver(this.taker)
+    else this.wake()
   }
 
   /** Resumes as many waiters as there is something for. */
@@ -148,6 +164,11 @@ export class Inbox {
   attend(attendant: Holder): void {
     this.wasRead = true
     this.attendant = attendant
+  }
+
+  /** Waits as `ready` does. Meanwhile `taker` takes what comes, until it needs the fiber for something: that is done then. */
+  readyFor(taker: Taker): Effect.Effect<unknown, WebSocketError> {
+    return Effect.async((resume) => this.enter(resume, taker))
   }
 
   /** Lets `holder` alone take what comes, until `release`. */
@@ -267,13 +288,24 @@ export class Inbox {
   }
 
   private get waitAlone(): Effect.Effect<void, WebSocketError> {
-    return (this.made.waitAlone ??= Effect.async<void, WebSocketError>((resume) => {
-      this.wasRead = true
-      if (this.state === undefined && this.holder === undefined) this.events.onIdle()
-      if (this.state !== undefined) resume(this.state)
-      else if (this.alone === undefined && this.parked.length === 0) this.alone = resume
-      else resume(this.waitAmongOthers(this.tickets++))
-    }))
+    return (this.made.waitAlone ??= Effect.async<void, WebSocketError>((resume) => this.enter(resume as Resume)))
+  }
+
+  private enter(resume: Resume, taker?: Taker): void {
+    this.wasRead = true
+    if (this.state === undefined && this.holder === undefined) this.events.onIdle()
+    if (this.state !== undefined) return resume(this.state)
+    if (this.alone !== undefined || this.parked.length > 0) return resume(this.waitAmongOthers(this.tickets++))
+    this.alone = resume
+    this.taker = taker
+  }
+
+  private handOver(taker: Taker): void {
+    const resume = this.alone!
+    this.alone = this.taker = undefined
+    const effect = taker.take()
+    if (effect !== undefined) resume(effect)
+    else if (!taker.isOver) this.enter(resume, taker)
   }
 
   // Who was woken in vain, because somebody else was faster, keeps the place that goes with the ticket.
@@ -297,7 +329,7 @@ export class Inbox {
   // with a canceler and in front of them, and doesn't come back if it is gone.
   private wakeAlone(): void {
     const alone = this.alone
-    this.alone = undefined
+    this.alone = this.taker = undefined
     if (alone !== undefined) alone(this.waitInFront)
   }
 

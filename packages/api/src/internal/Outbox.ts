@@ -32,6 +32,8 @@ type Resume = (exit: Exit.Exit<void, SendError>) => void
 export interface OutboxEvents {
   readonly onFull: () => void
   readonly onRoom: () => void
+  /** So many bytes were written, and in them the ends of so many messages. */
+  readonly onWritten: (messages: number, bytes: number) => void
 }
 
 export class Outbox {
@@ -47,6 +49,8 @@ export class Outbox {
   private isFull = false
   private isScheduled = false
   private written = 0
+  // The messages in what was encoded and not written.
+  private messages = 0
   private readonly codec: DeflateCodec | undefined
 
   constructor(
@@ -101,11 +105,25 @@ export class Outbox {
     queueMicrotask(this.flush)
   }
 
+  /** Holds back what is encoded until `uncork`. */
+  cork(): void {
+    this.isScheduled = true
+  }
+
+  /** Writes what was encoded: at once, or when the turn is over because more may come. */
+  uncork(isAll: boolean): void {
+    if (isAll) return this.flush()
+    this.isScheduled = false
+    this.schedule()
+  }
+
   readonly flush = (): void => {
     this.isScheduled = false
     const pending = this.protocol.pendingOutput
     if (pending === 0) return
     this.written += pending
+    this.events.onWritten(this.messages, pending)
+    this.messages = 0
     if (this.transport.write(this.protocol.takeOutput()) || this.isFull) return
     this.isFull = true
     this.protocol.holdPongs()
@@ -171,6 +189,7 @@ export class Outbox {
   }
 
   private encode(item: Data | Fragment): void {
+    if (endsMessage(item)) this.messages++
     if (sizeOf(item) > sliceSize && isPlain(item) && this.protocol.compresses(sizeOf(item))) {
       return this.encodeSlices(item)
     }
@@ -212,6 +231,9 @@ const nobody: Set<Sender> = new Set()
 
 const isPlain = (item: Data | Fragment): item is string | Uint8Array | Message =>
   typeof item === "string" || item instanceof Uint8Array || item._tag === "Text" || item._tag === "Binary"
+
+const endsMessage = (item: Data | Fragment): boolean =>
+  typeof item === "string" || item instanceof Uint8Array || item._tag !== "Fragment" || item.isFinal
 
 const streamOf = (item: Data | Fragment): OutgoingStream | undefined =>
   typeof item === "object" && "_tag" in item && item._tag === "Fragment" ? item.of : undefined

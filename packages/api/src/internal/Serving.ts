@@ -15,6 +15,7 @@ import * as TrustedProxies from "../TrustedProxies.ts"
 import type { Place } from "./Admission.ts"
 import * as answers from "./answers.ts"
 import * as Refusals from "./refusals.ts"
+import * as Tracing from "./tracingServer.ts"
 import { TurnedAway } from "./TurnedAway.ts"
 import { type House, Visit } from "./Visit.ts"
 
@@ -92,6 +93,7 @@ export class Serving<R> {
   private turnAway(transport: Transport, { option }: Overloaded): void {
     const { admission, engine, settings } = this.house
     admission.refused(option)
+    Tracing.declined(option)
     if (this.turnedAway.size >= maxTurnedAway) return transport.destroy()
     const { bytes } = Refusals.encode(answers.unavailable, settings.accept, undefined, false)
     this.turnedAway.add(

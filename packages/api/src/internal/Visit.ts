@@ -11,6 +11,8 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import { ConnectionClosed } from "../ConnectionClosed.ts"
 import type { IncomingRequest } from "../Decorator.ts"
@@ -31,6 +33,8 @@ import * as Exchanges from "./Exchange.ts"
 import type { ReadFailure } from "./Opening.ts"
 import { quoted } from "./quoted.ts"
 import { ServerOpening, type Settings } from "./ServerOpening.ts"
+import * as connectionIds from "./tracingId.ts"
+import * as Tracing from "./tracingServer.ts"
 
 export type OnError = (cause: Cause.Cause<unknown>) => Effect.Effect<void>
 
@@ -56,6 +60,7 @@ export class Visit<R> implements AttendantHouse<R> {
   private readonly incoming: Incoming
   private readonly place: Place
   private readonly onOver: (visit: Visit<R>) => void
+  private readonly id = connectionIds.next()
   private isGoingOn = false
 
   constructor(house: House<R>, incoming: Incoming, place: Place, onOver: (visit: Visit<R>) => void) {
@@ -66,11 +71,16 @@ export class Visit<R> implements AttendantHouse<R> {
     // Where somebody else has read the request, they would have to read the next one too.
     const maxAttempts = incoming.request === undefined ? house.settings.maxAttempts : 1
     this.opening = new ServerOpening(incoming.transport, house.engine, { ...house.settings, maxAttempts })
-    this.opening.opening.whenDone(() => (this.exchange?.state === "accepted" ? place.open() : this.leave()))
+    this.opening.opening.whenDone(() => (this.exchange?.state === "accepted" ? this.open() : this.leave()))
   }
 
   begin(): void {
     this.read(this.incoming)
+  }
+
+  private open(): void {
+    this.exchange!.connection!.id = this.id
+    this.place.open()
   }
 
   /** Tells whoever waits that the server goes down. */
@@ -125,7 +135,11 @@ export class Visit<R> implements AttendantHouse<R> {
     if (!(exchange instanceof Exchanges.Exchange)) return this.decline(exchange, head)
     if (!this.fits(exchange.request)) return
     this.exchange = exchange
-    const handling = Effect.suspend(() => this.house.handle(exchange))
+    const handling = Tracing.handling(
+      exchange,
+      Effect.suspend(() => this.house.handle(exchange)),
+      this.id
+    )
     this.attend(exchange, handling, (exit) => this.conclude(exchange, exit))
   }
 
@@ -143,6 +157,7 @@ export class Visit<R> implements AttendantHouse<R> {
     // To go without another request is the right of a peer that was refused; its answer may still be on the way.
     if (isLoss(reason) && this.opening.isIdle) return this.opening.opening.leave()
     this.house.admission.refused(countedAs(reason))
+    Tracing.declined(countedAs(reason))
     const { answer } = answers.serverError(reason)
     if (answer === undefined) return this.opening.opening.leave()
     this.opening.refuse(answer, head)
@@ -169,7 +184,8 @@ export class Visit<R> implements AttendantHouse<R> {
       Effect.uninterruptibleMask((restore) =>
         Effect.withFiberRuntime<void, never, R>((fiber) => {
           attempt.whenLost(() => interrupt(fiber))
-          return restore(handling).pipe(Effect.onExit(conclude), Effect.exit, Effect.asVoid)
+          const handled = restore(handling).pipe(Effect.onExit(conclude), Effect.exit, Effect.asVoid)
+          return Effect.zipRight(this.annotateFiber, handled)
         })
       )
     )
@@ -192,7 +208,9 @@ export class Visit<R> implements AttendantHouse<R> {
 
   // The handler has ended without accepting: what it failed with is the answer, or it has made a mistake.
   private answer(exchange: Exchanges.Exchange, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
-    this.house.admission.refused(nameOf(exchange, exit))
+    const name = nameOf(exchange, exit)
+    this.house.admission.refused(name)
+    Tracing.refused(exchange, name, exit)
     if (exchange.state !== "pending") return Effect.void
     if (Exit.isSuccess(exit)) {
       exchange.refuse(answers.internalError)
@@ -243,10 +261,16 @@ export class Visit<R> implements AttendantHouse<R> {
     return this.annotate(attempt.request, cause)
   }
 
+  // The fiber is this connection's alone: there is nothing to go back to.
+  private get annotateFiber(): Effect.Effect<void> {
+    return FiberRef.update(FiberRef.currentLogAnnotations, HashMap.set<string, unknown>(idAnnotation, this.id))
+  }
+
   // The path without its query, which may hold a secret.
   private annotate(request: IncomingRequest | undefined, cause: Cause.Cause<unknown>): Effect.Effect<void> {
     const { remoteAddress } = this.incoming.transport.info
     return Effect.annotateLogs(this.house.onError(cause), {
+      [idAnnotation]: this.id,
       "websocket.path": request?.target.split("?", 1)[0] ?? "unknown",
       "websocket.peer": remoteAddress === undefined ? "unknown" : formatAddress(remoteAddress)
     })
@@ -287,6 +311,8 @@ const nameOf = (exchange: Exchanges.Exchange, exit: Exit.Exit<unknown, unknown>)
   if (error instanceof HandshakeError) return error.reason._tag
   return Cause.isInterruptedOnly(exit.cause) ? "Interrupted" : "HandlerFailed"
 }
+
+const idAnnotation = "websocket.id"
 
 const unanswered = new Error(
   "The handler ended without an answer: it must accept the exchange with WebSocket.accept or fail with WebSocket.reject"

@@ -25,6 +25,7 @@ import * as Exchanges from "./Exchange.ts"
 import type { Opened, Restore } from "./handle.ts"
 import * as Options from "./options.ts"
 import { ServerOpening, type Settings } from "./ServerOpening.ts"
+import * as Tracing from "./tracingServer.ts"
 import * as TransportUse from "./transportUse.ts"
 import { defaults as serverDefaults } from "../ServerOptions.ts"
 
@@ -38,8 +39,13 @@ export const accept = <R>(
     const options = Options.merge<AcceptOptions<R>>(defaults, given)
     yield* checkOrigin(exchange, options.origin ?? "same")
     const subprotocol = yield* restore(choose(exchange, options.subprotocols))
-    return yield* exchange.accept(subprotocol, options, Options.ofConnection(connection, given))
+    const accepting = exchange.accept(subprotocol, options, Options.ofConnection(connection, given))
+    return yield* Effect.tap(accepting, (opened) => Tracing.accepted(exchange, opened))
   })
+
+/** Says whether the origin of a request is among those that the server takes. */
+export const checkPolicy = (exchange: Exchanges.Exchange): Effect.Effect<void, HandshakeError> =>
+  checkOrigin(exchange, exchange.opening.settings.accept.origin ?? "same")
 
 /** Reads the request first, and is the one who answers when it isn't accepted. */
 export const acceptTransport = <R>(
@@ -87,13 +93,19 @@ const acceptRead = <R>(
 ): Effect.Effect<Opened, HandshakeError, R> => {
   const exchange = Exchanges.check(head, opening)
   if (!(exchange instanceof Exchanges.Exchange)) {
+    Tracing.declined(exchange._tag)
     return conclude(new Attempt(head, opening), Cause.fail(answers.serverError(exchange)))
   }
   exchange.whenLost(() => {})
   const { subprotocols } = options
   const accepting =
     typeof subprotocols === "function" ? { ...options, subprotocols: untilLost(exchange, subprotocols) } : options
-  return Effect.catchAllCause(accept(restore, exchange, accepting), (cause) => conclude(exchange, cause))
+  return Tracing.handling(exchange, accept(restore, exchange, accepting)).pipe(
+    Effect.catchAllCause((cause) => {
+      const refusing = Effect.exit(conclude(exchange, cause))
+      return Effect.flatMap(refusing, (exit) => Effect.zipRight(Tracing.concluded(exchange, exit), exit))
+    })
+  )
 }
 
 /** Interrupts the choice when there is nobody left to tell: no handler is there that would be interrupted with it. */
@@ -116,6 +128,7 @@ const copy = (bytes: Uint8Array | undefined): Uint8Array | undefined =>
   bytes === undefined ? undefined : new Uint8Array(bytes)
 
 const refuseUnread = (opening: ServerOpening, error: HandshakeError): HandshakeError => {
+  Tracing.declined(error.reason._tag)
   if (error.answer === undefined) opening.opening.destroy()
   else opening.refuse(error.answer, undefined)
   return error

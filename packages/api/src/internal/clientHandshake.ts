@@ -22,6 +22,9 @@ import { Connection } from "./Connection.ts"
 import * as Engine from "./Engine.ts"
 import * as Handle from "./handle.ts"
 import { type Loss, Opening } from "./Opening.ts"
+import * as SpanAttributes from "./spanAttributes.ts"
+import * as Tracing from "./tracingClient.ts"
+import * as TracingContext from "./tracingContext.ts"
 import * as TransportUse from "./transportUse.ts"
 
 /** What goes into the request, but for the key. */
@@ -35,13 +38,16 @@ export const handshake = (
   options: ConnectionOptions,
   ask: Ask
 ): Effect.Effect<WebSocket, HandshakeError, Scope.Scope> =>
-  Handle.scoped((restore) =>
-    Effect.gen(function* () {
-      const engine = yield* Engine.make
-      const opening = yield* Effect.mapError(claim(transport, engine, options), failure)
-      yield* Effect.addFinalizer(() => Effect.sync(() => opening.release()))
-      return yield* opening.attempt(restore, ask)
-    })
+  Tracing.opening(
+    () => SpanAttributes.ofTransport(ask.host, ask.target, transport.info.tls !== undefined),
+    Handle.scoped((restore) =>
+      Effect.gen(function* () {
+        const engine = yield* Engine.make
+        const opening = yield* Effect.mapError(claim(transport, engine, options), failure)
+        yield* Effect.addFinalizer(() => Effect.sync(() => opening.release()))
+        return yield* opening.attempt(restore, ask)
+      })
+    )
   )
 
 /** Looks and takes in one step: of two fibers that come for the same transport, one gets it. */
@@ -95,11 +101,12 @@ class ClientOpening implements TransportUse.User {
 
   /** Asks and waits for the answer. */
   attempt(restore: Handle.Restore, ask: Ask): Effect.Effect<Handle.Opened, HandshakeError> {
-    return Effect.suspend(() => {
+    return Effect.withFiberRuntime<Handle.Opened, HandshakeError>((fiber) => {
       if (this.obstacle !== undefined) return this.give(this.obstacle)
       const extensions = Compression.offer(this.options.permessageDeflate, this.engine.deflate)
+      const fields = TracingContext.append(fiber, ask.fields ?? [])
       const key = AcceptKey.fromNonce(this.engine.entropy.bytes(16))
-      const asked = encodeRequest({ ...ask, key, extensions }, ask.decorate)
+      const asked = encodeRequest({ ...ask, key, extensions, fields }, ask.decorate)
       if (!("bytes" in asked)) return this.give(asked)
       this.opening.start()
       this.opening.transport.write([asked.bytes])

@@ -23,9 +23,9 @@ import type { SendRejected } from "../SendRejected.ts"
 import type { TransportInfo } from "../Transport.ts"
 import type { ControlFrame, Sendable, WebSocket } from "../WebSocket.ts"
 import type { WebSocketError } from "../WebSocketError.ts"
-import { attached } from "./attached.ts"
 import type { Connection } from "./Connection.ts"
-import type { Data } from "./Outbox.ts"
+import { Send } from "./Send.ts"
+import * as connectionIds from "./tracingId.ts"
 import { receiveStream } from "./receiveStream.ts"
 import { sendStream } from "./sendStream.ts"
 
@@ -52,6 +52,10 @@ class Handle implements WebSocket {
     this.info = connection.transport.info
   }
 
+  get id(): number {
+    return (this.connection.id ||= connectionIds.next())
+  }
+
   get receive(): Effect.Effect<Message, WebSocketError> {
     return this.connection.inbox.receive
   }
@@ -76,7 +80,7 @@ class Handle implements WebSocket {
   }
 
   send(data: Sendable): Effect.Effect<void, WebSocketError | SendRejected> {
-    return Effect.suspend(() => this.connection.sending.send(toData(data)))
+    return new Send(this.connection.sending, data)
   }
 
   sendStream<E, R>(
@@ -137,8 +141,8 @@ class Handle implements WebSocket {
 
   // What is shown of a connection in a log: no field of its heads, which may hold credentials.
   toJSON(): unknown {
-    const { connection, info, role, subprotocol } = this
-    return { _id: "WebSocket", role, subprotocol, peer: info.remoteAddress, end: connection.failure?.message }
+    const { connection, id, info, role, subprotocol } = this
+    return { _id: "WebSocket", id, role, subprotocol, peer: info.remoteAddress, end: connection.failure?.message }
   }
 
   toString(): string {
@@ -189,17 +193,6 @@ export const isClean = (error: WebSocketError): boolean => error._tag === "Conne
 export const releaseReason = (exit: Exit.Exit<unknown, unknown>): CloseReason.CloseReason => {
   if (Exit.isSuccess(exit)) return CloseReason.normal
   return Cause.isInterruptedOnly(exit.cause) ? goingAway : internalError
-}
-
-/** What the engine takes: no copy is made of bytes. */
-export const toData = (data: Sendable): Data => {
-  if (typeof data === "string") return data
-  if (data instanceof Uint8Array) return attached(data)
-  if ("_tag" in data) return data
-  // No `instanceof`: the buffers of other realms are as good.
-  if (!ArrayBuffer.isView(data)) return new Uint8Array(data)
-  const { buffer, byteLength, byteOffset } = attached(data)
-  return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
 const controlBuffer = 64

@@ -1,26 +1,21 @@
 /**
  * Feeds the messages of a connection to a handler.
  */
-import type { Message } from "@effect-ws/core/Message"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type { WebSocketError } from "../WebSocketError.ts"
 import type { Connection } from "./Connection.ts"
+import { Feed, type Handler } from "./Feed.ts"
 import { isClean } from "./handle.ts"
-
-type Handler = (message: Message) => unknown
 
 /** One after the other. What the handler fails with and requires is for the public signature to tell. */
 export const inOrder = <E, R>(connection: Connection, handler: Handler): Effect.Effect<void, WebSocketError | E, R> => {
-  const { inbox } = connection
-  const step = (): Effect.Effect<unknown, WebSocketError | E, R> => {
-    const message = inbox.poll()
-    if (message === undefined) return inbox.ready
-    return (handler(message) as Effect.Effect<unknown, E, R> | undefined) ?? Exit.void
-  }
-  return endNormally(connection, Effect.whileLoop({ while: () => true, body: step, step: ignore }))
+  return Effect.suspend(() => {
+    const feed = new Feed<E, R>(connection.inbox, handler)
+    return Effect.ensuring(endNormally(connection, feed.loop), feed.stop)
+  })
 }
 
 /**

@@ -34,7 +34,7 @@ const make = (highWaterMark: number, transportMark = 1) => {
   const transport = makeTransport(transportMark)
   const log: Array<string> = []
   const told: Array<string> = []
-  const events = { onFull: () => void told.push("full"), onRoom: () => void told.push("room") }
+  const events = { onFull: () => void told.push("full"), onRoom: () => void told.push("room"), onWritten: () => {} }
   const outbox = new Outbox(Protocol.make({ role: "server" }), transport, highWaterMark, events)
   const resume = (name: string) => (exit: Exit.Exit<void, unknown>) => void log.push(`${name} ${exit._tag}`)
   return { log, outbox, resume, told, transport }

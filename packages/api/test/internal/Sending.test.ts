@@ -37,7 +37,8 @@ const make = (input: ConnectionOptions.Input = {}) =>
       destroy: () => {}
     }
     const protocol = Protocol.make({ role: "server", deferClose: true })
-    const outbox = new Outbox(protocol, transport, options.sendHighWaterMark, { onFull: () => {}, onRoom: () => {} })
+    const events = { onFull: () => {}, onRoom: () => {}, onWritten: () => {} }
+    const outbox = new Outbox(protocol, transport, options.sendHighWaterMark, events)
     const sending = new Sending(protocol, outbox, options, deadlines)
     const drain = Effect.zipRight(
       Effect.sync(() => ((transport.writable = 0), outbox.drained())),

@@ -125,10 +125,10 @@ export class MessageAssembler {
 }
 
 // A view keeps its whole chunk alive. That is fine for a chunk that is hardly more than what a message costs anyway, and
-// for a view that is a quarter of it at least; everything else is copied.
+// for a view that is a quarter of it at least, or a sixteenth of a chunk of common size; everything else is copied.
 const isWorthKeeping = (chunk: Uint8Array, size: number): boolean => {
   const held = chunk.buffer.byteLength
-  return held <= smallChunk || size * 4 >= held
+  return held <= smallChunk || size * (held <= commonChunk ? 16 : 4) >= held
 }
 
 // Not `subarray`, which keeps the class: what is made of a Buffer of Node is a plain Uint8Array like any other.
@@ -136,6 +136,7 @@ const view = (chunk: Uint8Array, start: number, end: number): Uint8Array =>
   new Uint8Array(chunk.buffer, chunk.byteOffset + start, end - start)
 
 const smallChunk = 512
+const commonChunk = 16 * 1024
 const smallestBlock = 128
 const blockSize = 64 * 1024
 const keptFrom = 4 * 1024

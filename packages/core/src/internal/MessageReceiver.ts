@@ -5,7 +5,7 @@
 import type { ByteOps } from "../ByteOps.ts"
 import * as Frame from "../Frame.ts"
 import type { FrameDecoder } from "../FrameDecoder.ts"
-import type { Message } from "../Message.ts"
+import { fromPieces, type Message } from "../Message.ts"
 import type { MessageStart, PiecesReceived } from "../ProtocolEvent.ts"
 import * as ProtocolFault from "../ProtocolFault.ts"
 import type { Inflated } from "../DeflateCodec.ts"
@@ -23,6 +23,9 @@ export interface Limits {
   readonly maxStreamedSize: number
   readonly validateText: boolean
 }
+
+/** In bytes: up to this size a payload needs no memory outside of its object, and the fewest steps are the fastest. */
+const smallest = 64
 
 export class MessageReceiver {
   /** What is wrong with the message, when nothing was handed out for that reason. */
@@ -70,6 +73,7 @@ export class MessageReceiver {
         this.begin(opcode)
       }
     }
+    decoder.unmask(chunk)
     return this.isCompressed ? this.receiveCompressed(decoder, chunk) : this.receivePiece(decoder, chunk)
   }
 
@@ -139,11 +143,23 @@ export class MessageReceiver {
   }
 
   // The common case: a message of one frame that lies in one chunk.
-  private receiveWhole(opcode: DataOpcode, { end, start }: FrameDecoder, chunk: Uint8Array): Message | undefined {
+  private receiveWhole(opcode: DataOpcode, decoder: FrameDecoder, chunk: Uint8Array): Message | undefined {
     this.isOversized = false
+    const { end, start } = decoder
+    if (end - start <= smallest) return this.receiveSmall(opcode, decoder, chunk)
+    decoder.unmask(chunk)
     if (opcode === Frame.Text && this.limits.validateText && !this.byteOps.isUtf8(chunk, start, end))
       return this.refuseText()
     return this.assembler.whole(opcode, chunk, start, end)
+  }
+
+  private receiveSmall(opcode: DataOpcode, decoder: FrameDecoder, chunk: Uint8Array): Message | undefined {
+    const size = decoder.end - decoder.start
+    const bytes = this.byteOps.allocate(size)
+    const isAscii = decoder.copyTo(bytes, chunk)
+    if (opcode === Frame.Text && !isAscii && this.limits.validateText && !this.byteOps.isUtf8(bytes, 0, size))
+      return this.refuseText()
+    return fromPieces(opcode, [bytes], size, this.byteOps)
   }
 
   private receivePiece(decoder: FrameDecoder, chunk: Uint8Array): Message | PiecesReceived | undefined {

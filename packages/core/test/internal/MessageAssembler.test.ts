@@ -106,10 +106,14 @@ describe("5.4 a message of one frame", () => {
     assert.strictEqual(from(chunk, 10, 11).bytes.buffer, chunk.buffer)
   })
 
-  it("server keeps a view of a quarter of its chunk, and copies less", () => {
-    const chunk = new Uint8Array(8192)
-    assert.strictEqual(from(chunk, 0, 2048).bytes.buffer, chunk.buffer)
-    assert.strictEqual(from(chunk, 0, 2047).bytes.buffer.byteLength, 2047)
+  it.each([
+    ["a quarter of a large chunk", 16385, 4097],
+    ["a sixteenth of a chunk of 16 KiB", 16384, 1024],
+    ["a sixteenth of a smaller chunk", 8192, 512]
+  ])("server keeps a view of %s, and copies less", (_part, held, least) => {
+    const chunk = new Uint8Array(held)
+    assert.strictEqual(from(chunk, 0, least).bytes.buffer, chunk.buffer)
+    assert.notStrictEqual(from(chunk, 0, least - 1).bytes.buffer, chunk.buffer)
   })
 
   it("server measures a chunk by the memory that it keeps alive", () => {
