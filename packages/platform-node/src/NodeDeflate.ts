@@ -106,25 +106,29 @@ class NodeCodec implements DeflateCodec {
   }
 
   deflater(windowBits: number, takeover: boolean): Deflater {
-    const options = { ...this.options, windowBits }
-    if (takeover) return new RememberingDeflater(this.contexts, () => this.way.deflater(options, true))
-    return shared(this.deflaters, windowBits, () => this.way.deflater(options, false))
+    if (takeover) return new RememberingDeflater(this.contexts, () => this.makeDeflater(windowBits, true))
+    return this.deflaters.get(windowBits) ?? kept(this.deflaters, windowBits, this.makeDeflater(windowBits, false))
   }
 
   inflater(windowBits: number, takeover: boolean): Inflater {
-    if (!takeover) return shared(this.inflaters, windowBits, () => this.way.inflater({ windowBits }, false))
+    if (!takeover) {
+      return (
+        this.inflaters.get(windowBits) ?? kept(this.inflaters, windowBits, this.way.inflater({ windowBits }, false))
+      )
+    }
     this.remembering++
     return new RememberingInflater(
       () => this.way.inflater({ windowBits }, true),
       () => this.remembering--
     )
   }
+
+  private makeDeflater(windowBits: number, takeover: boolean): Deflater {
+    return this.way.deflater({ ...this.options, windowBits }, takeover)
+  }
 }
 
-const shared = <A>(all: Map<number, A>, windowBits: number, make: () => A): A => {
-  const existing = all.get(windowBits)
-  if (existing !== undefined) return existing
-  const made = make()
+const kept = <A>(all: Map<number, A>, windowBits: number, made: A): A => {
   all.set(windowBits, made)
   return made
 }

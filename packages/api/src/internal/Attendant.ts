@@ -4,6 +4,7 @@
  * One thing at a time: `onOpen`, then message after message, and `onClose` when the connection has ended and nothing in
  * front of that is left to be handled.
  */
+import type { Message } from "@effect-ws/core/Message"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,7 +13,8 @@ import type { WebSocket } from "../WebSocket.ts"
 import type { Handlers } from "../WebSocketServer.ts"
 import type { Connection } from "./Connection.ts"
 import * as Handle from "./handle.ts"
-import type { Holder } from "./Inbox.ts"
+import { Handling } from "./Handling.ts"
+import type { Attending } from "./Inbox.ts"
 
 /** What an attendant is given by the server. */
 export interface House<R> {
@@ -24,9 +26,9 @@ export interface House<R> {
 }
 
 /** What handles something, and may fail. */
-type Handling<R> = Effect.Effect<unknown, unknown, R>
+type Handled<R> = Effect.Effect<unknown, unknown, R>
 
-export class Attendant<A, R> implements Holder {
+export class Attendant<A, R> extends Handling implements Attending {
   isWaiting = false
 
   private readonly connection: Connection
@@ -40,6 +42,7 @@ export class Attendant<A, R> implements Holder {
   private closer: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   constructor(connection: Connection, socket: WebSocket, data: A, handlers: Handlers<A, R>) {
+    super(connection.inbox)
     this.connection = connection
     this.socket = socket
     this.data = data
@@ -63,7 +66,7 @@ export class Attendant<A, R> implements Holder {
 
   wake(): void {
     if (!this.isWaiting) return
-    const { inbox } = this.connection
+    const { inbox } = this
     if (!this.hasFailed && inbox.hasNext) return this.handle()
     if (this.isOver && (this.hasFailed || this.isGivenUp || inbox.isEmpty)) this.close()
   }
@@ -73,25 +76,40 @@ export class Attendant<A, R> implements Holder {
     this.wake()
   }
 
+  /** Hands out what has just come. A fiber is made only for what is not done on the spot. */
+  deliver(): void {
+    if (this.hasFailed) return
+    this.isWaiting = false
+    const rest = this.handleAll()
+    if (rest === undefined) this.await()
+    else this.house!.fork(this.attempt(() => Effect.zipRight(rest as Handled<R>, this.loop)))
+  }
+
   private handle(): void {
     this.isWaiting = false
-    const { inbox } = this.connection
-    const loop = Effect.whileLoop<unknown, unknown, R>({
+    this.house!.fork(this.attempt(() => this.loop))
+  }
+
+  private get loop(): Handled<R> {
+    const { inbox } = this
+    return Effect.whileLoop<unknown, unknown, R>({
       while: () => inbox.hasNext,
       body: () => this.handleNext(),
       step: ignore
     })
-    this.house!.fork(this.attempt(() => loop))
   }
 
-  private handleNext(): Handling<R> {
-    const message = this.connection.inbox.poll()
-    if (message === undefined) return Exit.void
-    return this.handlers.onMessage(message, this.socket, this.data) ?? Exit.void
+  protected handleOne(message: Message): Handled<R> | void {
+    return this.handlers.onMessage(message, this.socket, this.data)
+  }
+
+  private handleNext(): Handled<R> {
+    const message = this.inbox.poll()
+    return (message && this.handleOne(message)) ?? Exit.void
   }
 
   // Whoever is interrupted, at the deadline of a shutdown, still has to leave the connection to the next.
-  private attempt(use: () => Handling<R> | void): Effect.Effect<void, never, R> {
+  private attempt(use: () => Handled<R> | void): Effect.Effect<void, never, R> {
     return Effect.uninterruptible(
       Effect.matchCauseEffect(Effect.interruptible(Effect.suspend(() => use() ?? Exit.void)), {
         onFailure: (cause) => this.fail(cause),
@@ -100,12 +118,16 @@ export class Attendant<A, R> implements Holder {
     )
   }
 
-  private rest(): Effect.Effect<void> {
-    const { inbox } = this.connection
+  private await(): void {
+    const { inbox } = this
     this.isWaiting = true
     inbox.attend(this)
     this.wake()
     if (inbox.isIdle) this.connection.onIdle()
+  }
+
+  private rest(): Effect.Effect<void> {
+    this.await()
     return this.isGivenUp && this.closer !== undefined ? Fiber.interrupt(this.closer).pipe(Effect.asVoid) : Exit.void
   }
 

@@ -33,6 +33,7 @@ import { Sending } from "./Sending.ts"
 import { StreamReader } from "./StreamReader.ts"
 import { Turns } from "./Turns.ts"
 import { timesOf, Watch, type Watched } from "./Watch.ts"
+import { withoutStack } from "./withoutStack.ts"
 
 export class Connection implements TransportSink, InboxEvents, OutboxEvents, Watched {
   readonly role: Role
@@ -408,12 +409,9 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   }
 
   private closedOutcome(): ConnectionClosed {
-    return new ConnectionClosed({
-      received: this.protocol.closeReceived,
-      sent: this.protocol.closeSent,
-      initiator: this.isClosing ? "local" : "peer",
-      discarded: this.discardedCount
-    })
+    const { closeReceived: received, closeSent: sent } = this.protocol
+    const initiator = this.isClosing ? "local" : "peer"
+    return withoutStack(() => new ConnectionClosed({ received, sent, initiator, discarded: this.discardedCount }))
   }
 
   // --- reading and not reading ----------------------------------------------------------------------------------------

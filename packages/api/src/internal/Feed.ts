@@ -6,30 +6,27 @@
  */
 import type { Message } from "@effect-ws/core/Message"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
 import type { WebSocketError } from "../WebSocketError.ts"
+import { Handling } from "./Handling.ts"
 import type { Inbox, Taker } from "./Inbox.ts"
-import { Send } from "./Send.ts"
 
 export type Handler = (message: Message) => unknown
 
-export class Feed<E, R> implements Taker {
+export class Feed<E, R> extends Handling implements Taker {
   isOver = false
 
-  private readonly inbox: Inbox
   private readonly handler: Handler
   private readonly ready: Effect.Effect<unknown, WebSocketError>
 
   constructor(inbox: Inbox, handler: Handler) {
-    this.inbox = inbox
+    super(inbox)
     this.handler = handler
     this.ready = inbox.readyFor(this)
   }
 
   /** Goes on until the connection ends, or the handler fails. */
   get loop(): Effect.Effect<unknown, WebSocketError | E, R> {
-    const body = (): Effect.Effect<unknown, WebSocketError | E, R> => this.handleAll() ?? this.ready
+    const body = (): Effect.Effect<unknown, WebSocketError | E, R> => this.unsafeHandleAll() ?? this.ready
     return Effect.whileLoop({ while: () => true, body, step: ignore })
   }
 
@@ -42,31 +39,12 @@ export class Feed<E, R> implements Taker {
 
   // What the handler fails with and requires is for the public signature to tell.
   take(): Effect.Effect<unknown, WebSocketError> | undefined {
-    return this.isOver ? undefined : (Either.getOrElse(Either.try(this.handling), Effect.die) as never)
+    return this.isOver ? undefined : (this.handleAll() as Effect.Effect<unknown, WebSocketError> | undefined)
   }
 
-  private readonly handling = {
-    try: () => this.handleAll(),
-    // A handler that throws is a defect of its fiber.
-    catch: (defect: unknown) => defect
+  protected handleOne(message: Message): unknown {
+    return this.handler(message)
   }
-
-  private handleAll(): Effect.Effect<unknown, E, R> | undefined {
-    for (;;) {
-      const message = this.inbox.poll()
-      if (message === undefined) return undefined
-      const rest = unlessDone<E, R>(this.handler(message))
-      if (rest !== undefined) return rest
-    }
-  }
-}
-
-/** What of an effect needs a fiber, after what can be done on the spot was done. */
-export const unlessDone = <E, R>(handled: unknown): Effect.Effect<unknown, E, R> | undefined => {
-  if (handled === undefined) return undefined
-  const rest = handled instanceof Send ? handled.commit() : handled
-  if (Exit.isExit(rest) && Exit.isSuccess(rest)) return undefined
-  return rest as Effect.Effect<unknown, E, R>
 }
 
 const ignore = (): void => {}

@@ -28,6 +28,11 @@ export interface Holder {
   readonly wake: () => void
 }
 
+/** Who is woken before anybody else, and takes what was just added on the spot. */
+export interface Attending extends Holder {
+  readonly deliver: () => void
+}
+
 /** What can take messages while its fiber waits, and only wakes the fiber for what needs one. */
 export interface Taker {
   /** Whether it takes nothing any more. */
@@ -67,7 +72,7 @@ export class Inbox {
   private messages: Array<Message.Message> = []
   private head = 0
   private holder: Holder | undefined = undefined
-  private attendant: Holder | undefined = undefined
+  private attendant: Attending | undefined = undefined
   private alone: Resume | undefined = undefined
   // Of the fiber that waits alone.
   private taker: Taker | undefined = undefined
@@ -123,8 +128,10 @@ export class Inbox {
 
   /** Hands out what was added: without a fiber to who can take it so. */
   deliver(): void {
-    if (this.taker !== undefined && this.attendant === undefined && this.hasNext) this.handOver(this.taker)
-    else this.wake()
+    if (!this.hasNext) return this.wake()
+    if (this.attendant?.isWaiting === true) this.attendant.deliver()
+    else if (this.taker !== undefined) return this.handOver(this.taker)
+    this.wake()
   }
 
   /** Resumes as many waiters as there is something for. */
@@ -161,7 +168,7 @@ export class Inbox {
   }
 
   /** Wakes `attendant` whenever there is something, before anybody else. */
-  attend(attendant: Holder): void {
+  attend(attendant: Attending): void {
     this.wasRead = true
     this.attendant = attendant
   }

@@ -7,12 +7,10 @@ import type { Role } from "@effect-ws/core/Role"
 import type { UpgradeRequest } from "@effect-ws/core/UpgradeRequest"
 import type { UpgradeResponse } from "@effect-ws/core/UpgradeResponse"
 import * as Cause from "effect/Cause"
-import * as Chunk from "effect/Chunk"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Inspectable from "effect/Inspectable"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ConnectionClosed } from "../ConnectionClosed.ts"
@@ -25,6 +23,7 @@ import type { ControlFrame, Sendable, WebSocket } from "../WebSocket.ts"
 import type { WebSocketError } from "../WebSocketError.ts"
 import type { Connection } from "./Connection.ts"
 import { Send } from "./Send.ts"
+import { messagesOf } from "./messagesOf.ts"
 import * as connectionIds from "./tracingId.ts"
 import { receiveStream } from "./receiveStream.ts"
 import { sendStream } from "./sendStream.ts"
@@ -69,14 +68,7 @@ class Handle implements WebSocket {
   }
 
   get messages(): Stream.Stream<Message, WebSocketError> {
-    const { inbox } = this.connection
-    return Stream.repeatEffectChunkOption(
-      Effect.matchCauseEffect(inbox.ready, {
-        onFailure: (cause) =>
-          Effect.failCause(Cause.map(cause, (error) => (isClean(error) ? Option.none() : Option.some(error)))),
-        onSuccess: () => Effect.sync(() => Chunk.unsafeFromArray(inbox.pollAll()))
-      })
-    )
+    return messagesOf(this.connection.inbox)
   }
 
   send(data: Sendable): Effect.Effect<void, WebSocketError | SendRejected> {
@@ -186,8 +178,6 @@ export const connectionOf = (socket: WebSocket): Connection => {
   if (socket instanceof Handle) return socket.connection
   throw new Error("The WebSocket was not made by this library")
 }
-
-export const isClean = (error: WebSocketError): boolean => error._tag === "ConnectionClosed" && error.clean
 
 /** What the Close frame says when a scope closes. */
 export const releaseReason = (exit: Exit.Exit<unknown, unknown>): CloseReason.CloseReason => {

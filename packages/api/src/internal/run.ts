@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import type { WebSocketError } from "../WebSocketError.ts"
 import type { Connection } from "./Connection.ts"
 import { Feed, type Handler } from "./Feed.ts"
-import { isClean } from "./handle.ts"
+import { isClean } from "./isClean.ts"
 
 /** One after the other. What the handler fails with and requires is for the public signature to tell. */
 export const inOrder = <E, R>(connection: Connection, handler: Handler): Effect.Effect<void, WebSocketError | E, R> => {

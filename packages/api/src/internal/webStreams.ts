@@ -15,6 +15,7 @@ import type { Sendable, WebSocket } from "../WebSocket.ts"
 import type { WebSocketError } from "../WebSocketError.ts"
 import type { Connection } from "./Connection.ts"
 import * as Handle from "./handle.ts"
+import { isClean } from "./isClean.ts"
 import { toData } from "./sendable.ts"
 
 type Data = string | Uint8Array
@@ -77,9 +78,7 @@ class Source {
     if (this.isCancelled) return undefined
     if (Exit.isSuccess(exit)) return this.pull(controller)
     const { failure } = this.connection
-    return failure !== undefined && Handle.isClean(failure)
-      ? controller.close()
-      : controller.error(Cause.squash(exit.cause))
+    return failure !== undefined && isClean(failure) ? controller.close() : controller.error(Cause.squash(exit.cause))
   }
 
   readonly cancel = (reason: unknown): Promise<void> => {

@@ -37,7 +37,7 @@ const attend = (handlers: (seen: Array<string>) => Partial<Handlers> = () => ({}
   })
 
 describe("Attendant", () => {
-  it.effect("attendant takes one fiber for all messages of a chunk, and none while there is nothing", () =>
+  it.effect("attendant takes no fiber for what is handled on the spot, and none while there is nothing", () =>
     leavesNothing(
       Effect.gen(function* () {
         const { attendant, begin, end, fibers, peer, seen } = yield* attend()
@@ -48,13 +48,31 @@ describe("Attendant", () => {
         assert.strictEqual(fibers.length, 0)
         peer.sendText("a", "b", "c")
         yield* settled
+        assert.deepStrictEqual([seen, fibers.length, attendant.isWaiting], [["a", "b", "c"], 0, true])
+        yield* end
+        yield* settled
+        assert.deepStrictEqual(seen.slice(3), ["close", "leave"])
+      })
+    )
+  )
+
+  it.effect("attendant takes one fiber for a chunk, from the first message on that needs one", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { begin, end, fibers, peer, seen } = yield* attend((seen) => ({
+          onMessage: (message) => {
+            seen.push(textOf(message))
+            return textOf(message) === "a" ? undefined : Effect.yieldNow()
+          }
+        }))
+        yield* begin
+        peer.sendText("a", "b", "c")
+        yield* settled
         assert.deepStrictEqual([seen, fibers.length], [["a", "b", "c"], 1])
         peer.sendText("d")
         yield* settled
         assert.deepStrictEqual([seen.length, fibers.length], [4, 2])
         yield* end
-        yield* settled
-        assert.deepStrictEqual(seen.slice(4), ["close", "leave"])
       })
     )
   )

@@ -46,10 +46,21 @@ export class MessageInflater {
   /** Takes the last piece of the message. */
   finish(chunk: Uint8Array, start: number, end: number, limit: number): Inflated {
     const inflater = this.own ?? this.codec.inflater(this.windowBits, false)
-    const chunks = [...this.gathered.takePieces(), chunk.subarray(start, end), this.takeover ? tail : checkedTail]
-    const inflated = inflateAll(inflater, chunks, this.takeover ? limit : limit + mark.length, true)
+    const inflated = this.inflateRest(inflater, chunk, start, end, this.takeover ? limit : limit + mark.length)
     inflater.finish()
     return this.takeover || typeof inflated === "string" ? inflated : withoutMark(inflated)
+  }
+
+  // Each call of an inflater costs as much as some hundred bytes: what is small goes through it together with its tail.
+  private inflateRest(inflater: Inflater, chunk: Uint8Array, start: number, end: number, limit: number): Inflated {
+    const last = this.takeover ? tail : checkedTail
+    const pieces = this.gathered.takePieces()
+    if (pieces.length > 0 || end - start > joinedUpTo) {
+      return inflateAll(inflater, [...pieces, chunk.subarray(start, end), last], limit, true)
+    }
+    joined.set(chunk.subarray(start, end))
+    joined.set(last, end - start)
+    return inflater.inflate(joined, 0, end - start + last.length, limit, true)
   }
 
   /** Lets go of the message in progress. */
@@ -86,6 +97,10 @@ const inflateAll = (
 
 // What is cut off in the middle of a block swallows the mark, which comes out at the end of everything else.
 const withoutMark = (inflated: ReadonlyArray<Uint8Array>): Inflated => {
+  const [only] = inflated
+  if (inflated.length === 1 && only!.length > mark.length && endsWithMark(only!)) {
+    return [only!.subarray(0, only!.length - mark.length)]
+  }
   const pieces = [...inflated]
   for (let left = mark.length; left > 0;) {
     const piece = pieces.pop()
@@ -95,6 +110,11 @@ const withoutMark = (inflated: ReadonlyArray<Uint8Array>): Inflated => {
     if (end > 0) pieces.push(piece.subarray(0, end))
   }
   return pieces
+}
+
+const endsWithMark = (piece: Uint8Array): boolean => {
+  const at = piece.length - mark.length
+  return piece[at] === mark[0] && piece[at + 1] === mark[1] && piece[at + 2] === mark[2] && piece[at + 3] === mark[3]
 }
 
 const gatheredUpTo = 64 * 1024
@@ -108,4 +128,10 @@ const tail = Uint8Array.of(0, 0, 0xff, 0xff)
  */
 const mark = Uint8Array.of(0xff, 0xfe, 0xfd, 0xfc)
 const checkedTail = Uint8Array.of(...tail, 0xfa, 0xff, 0xef, 0xef, 0x1f, 0)
+
+const joinedUpTo = 16 * 1024
+
+// Everything happens on the spot, so one is enough.
+const joined = new Uint8Array(joinedUpTo + checkedTail.length)
+
 const nothing: ReadonlyArray<Uint8Array> = []

@@ -176,10 +176,24 @@ export class MessageReceiver {
       ? this.inflater!.finish(chunk, start, end, limit)
       : this.inflater!.push(chunk, start, end, limit)
     if (typeof inflated === "string") return this.refuseInflated(inflated)
+    if (isLast && inflated.length === 1 && this.isWholeSoFar) return this.finishWhole(inflated)
     for (const piece of inflated) if (!this.take(piece, 0, piece.length)) return this.refuseText()
     if (isLast) return this.finish()
     this.isOversized ||= this.reception === "whole" && this.assembler.size > this.limits.maxMessageSize
     return undefined
+  }
+
+  // The common case: a message of which nothing was taken yet comes out in one piece.
+  private get isWholeSoFar(): boolean {
+    return this.reception === "whole" && this.assembler.size === 0
+  }
+
+  private finishWhole(pieces: ReadonlyArray<Uint8Array>): Message | undefined {
+    const { opcode } = this.assembler
+    const [piece] = pieces
+    if (this.isText && !this.byteOps.isUtf8(piece!, 0, piece!.length)) return this.refuseText()
+    this.discard()
+    return fromPieces(opcode, pieces, piece!.length, this.byteOps)
   }
 
   /** Takes a piece of the payload, unless it is text and can't be part of it. */
