@@ -4,7 +4,7 @@
  * Of what a program for the stock server would need, one line differs, the layer that listens. `/watch` uses the `Socket` of
  * `@effect/platform`, as any route may go on to do; `/move` the connection itself.
  *
- * Usage: node examples/dist/http-router.js [--host HOST] [--port PORT]
+ * Usage: node scripts/example.js http-router [--host HOST] [--port PORT]
  */
 import { formatAddress } from "@effect-ws/api/TransportError"
 import * as WebSocket from "@effect-ws/api/WebSocket"

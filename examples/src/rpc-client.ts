@@ -1,8 +1,8 @@
 /**
  * Calls the RPC server: asks for the factors of a number, or for all primes up to one, which come as a stream.
  *
- * Usage: node examples/dist/rpc-client.js URL factor NUMBER
- *        node examples/dist/rpc-client.js URL primes NUMBER
+ * Usage: node scripts/example.js rpc-client URL factor NUMBER
+ *        node scripts/example.js rpc-client URL primes NUMBER
  */
 import * as NodeSocket from "@effect-ws/platform-node/NodeSocket"
 import * as Socket from "@effect/platform/Socket"

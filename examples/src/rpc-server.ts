@@ -2,7 +2,7 @@
  * Answers the calls of a group of `@effect/rpc`, over our WebSockets. Of what the stock packages would need, one line differs:
  * the layer that listens.
  *
- * Usage: node examples/dist/rpc-server.js [--host HOST] [--port PORT]
+ * Usage: node scripts/example.js rpc-server [--host HOST] [--port PORT]
  */
 import { ServerError } from "@effect-ws/api/ServerError"
 import { formatAddress } from "@effect-ws/api/TransportError"

@@ -55,4 +55,12 @@ describe("http-router", () => {
     assert.deepStrictEqual(await server.exit, { code: 0, signal: null })
     assert.strictEqual(server.stderr, "")
   })
+
+  it("server says in one line that its port is taken", async () => {
+    await using first = Program.start("http-router")
+    const [, port] = /:(\d+)/.exec(await first.address())!
+    await using second = Program.start("http-router", ["--port", port!])
+    assert.strictEqual((await second.exit).code, 1)
+    assert.strictEqual(second.stderr, `listen EADDRINUSE: address already in use 127.0.0.1:${port}\n`)
+  })
 })

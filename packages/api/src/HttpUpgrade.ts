@@ -50,6 +50,8 @@ export interface HttpUpgrade {
  * @category models
  */
 export interface PendingUpgrade extends HttpUpgrade {
+  /** The `id` that the connection will have, by which what the route logs is annotated: as `websocket.id`. */
+  readonly id: number
   /**
    * Names the fiber that handles the request. It is interrupted when the peer goes away before the answer, when it doesn't decide
    * within the `handshakeTimeout`, and when the server goes down; not for what happens to the connection after the 101.

@@ -33,10 +33,21 @@ export interface Options {
   readonly openTimeout?: DurationInput | undefined
   /**
    * How many messages are handled at once, 1 by default: one after the other, so that a slow handler slows the peer. With more
-   * they are begun in order and done in any. `"unbounded"` is what the sockets of `@effect/platform` do: a fiber for each message,
-   * and nothing slows the peer; what still runs when the connection has ended is interrupted.
+   * they are begun in order and done in any. `"unbounded"` is what the sockets of `@effect/platform` do: a fiber for each message;
+   * what still runs when the connection has ended is interrupted. What all of them hold has a bound, see `handlingHighWaterMark`.
    */
   readonly concurrency?: number | "unbounded" | undefined
+  /**
+   * How much may be handled at once when the concurrency is `"unbounded"`, in bytes of payload and 4096 for each message, which is
+   * what a fiber that waits costs. Above it the peer is slowed. 16 MiB: as much as the largest message by default, or 4096 handlers.
+   */
+  readonly handlingHighWaterMark?: number | undefined
+  /**
+   * How long a handler may go on when the connection has ended, unless the concurrency is `"unbounded"`: what came before is still
+   * handled, but a handler that waits for what never comes any more is interrupted, and the run ends. 30 seconds, for each
+   * message.
+   */
+  readonly endTimeout?: DurationInput | undefined
 }
 
 /**
@@ -49,9 +60,11 @@ export interface Options {
  * when it was closed, unless `closeCodeIsError` says otherwise, and with `"Read"` when it failed. Messages are handled
  * while `onOpen` goes on.
  *
- * The writer waits while no connection is open, and while the peer doesn't read. It fails when the connection has ended. A
- * `CloseEvent` begins the closing handshake; of its reason so much is sent as fits into 123 bytes (RFC 6455 5.5), and a code that
- * can't be sent is a defect. When the run ends otherwise, the scope of the connection says why, as that of every `WebSocket` does.
+ * The writer waits while no connection is open, also when one was just lost or closed by the peer, and while the peer doesn't read.
+ * It fails, instead of waiting for the next connection, in the handlers of a run whose connection has ended and in what they have begun, and behind a
+ * `CloseEvent`; a handler that fails or dies so doesn't fail the run, which ends as its connection does. A `CloseEvent` begins the
+ * closing handshake; of its reason so much is sent as fits into 123 bytes (RFC 6455 5.5), and a code that can't be sent is a
+ * defect. When the run ends otherwise, the scope of the connection says why, as that of every `WebSocket` does.
  *
  * @since 0.1.0
  * @category constructors
@@ -66,7 +79,8 @@ export const make: <R>(
  *
  * **Details**
  *
- * As with `make` otherwise. What isn't handled by a run is there for the next one, and for `receive`.
+ * As with `make` otherwise, but that the writer fails when the connection has ended. What isn't handled by a run is there for
+ * the next one, and for `receive`.
  *
  * @since 0.1.0
  * @category constructors

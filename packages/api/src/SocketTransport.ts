@@ -9,7 +9,6 @@
  */
 import * as Socket from "@effect/platform/Socket"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import * as Fibers from "./internal/FiberTransport.ts"
 import { SendRejected } from "./SendRejected.ts"
@@ -48,15 +47,19 @@ export interface Options {
  * interrupts the run.
  *
  * A socket that waits for its handlers, as those of `PlatformSocket`, is held up while the connection doesn't read. Those of
- * `@effect/platform` don't wait: see `maxHeldSize`. All bytes are copied.
+ * `@effect/platform` don't wait: see `maxHeldSize`. All bytes are copied. On Node, a handler of the socket server of
+ * `@effect/platform` finds the stream below in its service `NetSocket`, for `NodeTransport`.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (socket: Socket.Socket, options: Options = {}): Effect.Effect<Transport, never, Scope.Scope> =>
-  Fibers.make((transport) => new Carrier(transport, socket, options.endWith), {
-    info: options.info,
-    maxHeld: options.maxHeldSize ?? defaultMaxHeldSize
+  Effect.suspend(() => {
+    const { endWith, info, maxHeldSize = defaultMaxHeldSize } = options
+    if (Number.isSafeInteger(maxHeldSize) && maxHeldSize > 0) {
+      return Fibers.make((transport) => new Carrier(transport, socket, endWith), { info, maxHeld: maxHeldSize })
+    }
+    throw new RangeError(`The option maxHeldSize must be a positive integer, and is ${maxHeldSize}`)
   })
 
 type Write = (chunk: Uint8Array | Socket.CloseEvent) => Effect.Effect<void, Socket.SocketError>
@@ -73,11 +76,9 @@ class Carrier {
     this.endWith = endWith
   }
 
-  readonly abort = (): void => {
-    if (this.writeTo === undefined) return
-    // What it does at once is enough: there is no time to wait for a socket that isn't open, for instance.
-    Effect.runFork(this.writeTo(new Socket.CloseEvent())).unsafeInterruptAsFork(FiberId.none)
-  }
+  readonly abort: Effect.Effect<void> = Effect.suspend(() =>
+    this.writeTo === undefined ? Effect.void : Effect.ignore(this.writeTo(new Socket.CloseEvent()))
+  )
 
   get read() {
     return Effect.catchAll(

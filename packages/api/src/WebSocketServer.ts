@@ -10,7 +10,6 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as ConnectionOptions from "./ConnectionOptions.ts"
 import type { Fields } from "./Fields.ts"
@@ -298,8 +297,8 @@ const runOn =
       Effect.flatMap((runtime) => {
         type All = Exclude<Effect.Effect.Context<Handled>, Scope.Scope> | R
         const handle = (exchange: UpgradeExchange) =>
-          Effect.scoped(handler(exchange) as Effect.Effect<unknown, unknown, Effect.Effect.Context<Handled>>)
-        const serving = new Serving<All>({ ...common, handle, fallback, onError }, Runtime.runFork(runtime))
+          handler(exchange) as Effect.Effect<unknown, unknown, All | Scope.Scope>
+        const serving = new Serving<All>({ ...common, handle, fallback, onError }, runtime)
         return Effect.acquireUseRelease(
           Effect.sync(() => listener.start(serving.admit)),
           () => Effect.never,

@@ -86,7 +86,119 @@ describe.each(roles)("PlatformSocket.make of a %s", (role) => {
     })
   )
 
-  scoped(`${role} fails a write when the connection has ended, and lets it wait again when the run has`, () =>
+  for (const end of ["is lost", "is closed by the peer"] as const) {
+    scoped(`${role} lets a write wait for the next connection when the one that there is ${end}`, () =>
+      Effect.gen(function* () {
+        const { effect, opened } = makeOpen(role)
+        const socket = yield* PlatformSocket.make(effect)
+        const write = yield* socket.writer
+        const latch = yield* Effect.makeLatch()
+        const running = yield* Effect.fork(Effect.either(socket.run(() => latch.await)))
+        yield* settled
+        const { peer, socket: first } = opened[0]!
+        // What was said before isn't in the way of the run's end.
+        peer.sendText("a")
+        yield* settled
+        if (end === "is lost") yield* first.destroy
+        else {
+          peer.sendClose(1000)
+          yield* TestClock.adjust("2 seconds")
+        }
+        yield* first.closed
+        const waiting = yield* Effect.fork(Effect.zipRight(write("b"), write("c")))
+        yield* settled
+        assert.isFalse(yield* isDone(waiting))
+        yield* latch.open
+        yield* Fiber.join(running)
+        yield* settled
+        assert.isFalse(yield* isDone(waiting))
+        const again = yield* Effect.fork(socket.run(ignore))
+        yield* Fiber.join(waiting)
+        assert.deepStrictEqual(yield* opened[1]!.peer.awaitFrames(2), ["text b", "text c"])
+        opened[1]!.peer.sendClose(1000)
+        yield* Fiber.join(again)
+      })
+    )
+  }
+
+  scoped(`${role} sends a write that waited for room when the connection was lost over the next one, once`, () =>
+    Effect.gen(function* () {
+      const opened: Array<Opened> = []
+      const narrow = { pair: { highWaterMark: 10 }, socket: { sendHighWaterMark: 10 } }
+      const socket = yield* PlatformSocket.make(
+        Effect.map(open(role, narrow), (connection) => {
+          opened.push(connection)
+          return connection.socket
+        })
+      )
+      const write = yield* socket.writer
+      const running = yield* Effect.fork(Effect.either(socket.run(ignore)))
+      yield* settled
+      opened[0]!.peer.transport.pause()
+      yield* write("0123456789")
+      const waiting = yield* Effect.fork(write("late"))
+      yield* settled
+      assert.isFalse(yield* isDone(waiting))
+      yield* opened[0]!.socket.destroy
+      opened[0]!.peer.transport.resume()
+      yield* Fiber.join(running)
+      const again = yield* Effect.fork(socket.run(ignore))
+      yield* Fiber.join(waiting)
+      assert.deepStrictEqual(yield* opened[1]!.peer.awaitFrames(1), ["text late"])
+      assert.notInclude(opened[0]!.peer.said, "text late")
+      opened[1]!.peer.sendClose(1000)
+      yield* Fiber.join(again)
+    })
+  )
+
+  scoped(`${role} fails the writes of handlers and of onOpen when the connection has ended, so that the run ends`, () =>
+    Effect.gen(function* () {
+      for (const concurrency of [1, 2, "unbounded"] as const) {
+        const { effect, opened } = makeOpen(role)
+        const socket = yield* PlatformSocket.make(effect, { concurrency })
+        const write = yield* socket.writer
+        const told: Array<string> = []
+        const note = (error: Socket.SocketError) => Effect.sync(() => void told.push(error.reason))
+        const destroy = Effect.suspend(() => opened[0]!.socket.destroy)
+        // In a finalizer nothing could interrupt it.
+        const late = Effect.uninterruptible(Effect.catchAll(write("late"), note))
+        const running = yield* Effect.fork(
+          Effect.either(socket.run(() => Effect.zipRight(destroy, late), { onOpen: Effect.zipRight(settled, late) }))
+        )
+        yield* settled
+        opened[0]!.peer.sendText("a")
+        yield* settled
+        const outcome = yield* Fiber.join(running)
+        assert.deepInclude(outcome._tag === "Left" && outcome.left, { reason: "Close", code: 1006 })
+        assert.include(told, "Close", String(concurrency))
+        assert.lengthOf(opened, 1)
+      }
+    })
+  )
+
+  scoped(
+    `${role} fails the writes of what a handler has begun, when the connection has ended and none has followed`,
+    () =>
+      Effect.gen(function* () {
+        for (const concurrency of [1, "unbounded"] as const) {
+          const { effect, opened } = makeOpen(role)
+          const socket = yield* PlatformSocket.make(effect, { concurrency })
+          const write = yield* socket.writer
+          const latch = yield* Effect.makeLatch()
+          let begun: Fiber.RuntimeFiber<Socket.SocketError, void> | undefined
+          const late = Effect.flip(Effect.zipRight(latch.await, Effect.uninterruptible(write("late"))))
+          const handler = () => Effect.map(Effect.forkDaemon(late), (fiber) => void (begun = fiber))
+          const running = yield* Effect.fork(socket.run(handler))
+          yield* settled
+          opened[0]!.peer.send(opened[0]!.peer.text("a"), opened[0]!.peer.close(1000))
+          yield* Fiber.join(running)
+          yield* latch.open
+          assert.deepInclude(yield* Fiber.join(begun!), { reason: "Close", code: 1000 })
+        }
+      })
+  )
+
+  scoped(`${role} fails a write behind a CloseEvent, and lets it wait again when the run has ended`, () =>
     Effect.gen(function* () {
       const { effect, opened } = makeOpen(role)
       const socket = yield* PlatformSocket.make(effect)
@@ -94,13 +206,14 @@ describe.each(roles)("PlatformSocket.make of a %s", (role) => {
       const latch = yield* Effect.makeLatch()
       const running = yield* Effect.fork(Effect.either(socket.run(() => latch.await)))
       yield* settled
-      const { peer, socket: first } = opened[0]!
-      peer.sendText("a")
+      opened[0]!.peer.sendText("a")
       yield* settled
-      yield* first.destroy
-      assert.deepInclude(yield* Effect.flip(write("b")), { reason: "Close", code: 1006 })
+      yield* write(new Socket.CloseEvent(1000))
+      assert.deepInclude(yield* Effect.flip(write("b")), { reason: "Write" })
+      yield* opened[0]!.socket.closed
+      assert.deepInclude(yield* Effect.flip(write("b")), { reason: "Close", code: 1000 })
       yield* latch.open
-      assert.strictEqual((yield* Fiber.join(running))._tag, "Left")
+      yield* Fiber.join(running)
       const waiting = yield* Effect.fork(write("c"))
       yield* settled
       assert.isFalse(yield* isDone(waiting))

@@ -12,7 +12,6 @@ import { open, roles } from "./support/connections.ts"
 import * as Frames from "./support/frames.ts"
 import { leavesNothing, makePair, settled } from "./support/leaks.ts"
 import { isDone, isSuspended, messageCost, receive } from "./support/receiving.ts"
-import { atEveryPoint, describePoints, interruptions, pauses } from "./support/schedulers.ts"
 
 type Data = string | Uint8Array
 
@@ -406,35 +405,6 @@ describe.each(roles)("PlatformSocket of a %s: the end", (role) => {
       peer.transport.resume()
     })
   )
-
-  for (const points of [...interruptions, ...pauses]) {
-    it.effect(`${role} loses no message when a run is ${describePoints(points)}`, () =>
-      atEveryPoint(points, (disturbed) =>
-        Effect.gen(function* () {
-          for (const concurrency of [1, 2] as const) {
-            const { peer, socket } = yield* open(role)
-            const adapted = PlatformSocket.fromWebSocket(socket, { concurrency })
-            const { got, note } = collect()
-            const handler = (data: Data) => {
-              note(data)
-              return Effect.yieldNow()
-            }
-            const feed = Effect.gen(function* () {
-              yield* Effect.repeatN(Effect.yieldNow(), 3)
-              peer.sendText("a", "b", "c")
-              yield* settled
-              peer.sendText("d")
-              peer.sendClose(1000)
-            })
-            const exit = yield* disturbed(adapted.runRaw(handler, { onOpen: Effect.yieldNow() }), feed)
-            assert.isTrue(Exit.isSuccess(exit) || Exit.isInterrupted(exit), String(exit))
-            yield* Effect.ignore(Effect.forever(Effect.map(receive(socket), (text) => got.push(text))))
-            assert.deepStrictEqual(got, ["a", "b", "c", "d"])
-          }
-        })
-      )
-    )
-  }
 })
 
 describe("PlatformSocket: many messages", () => {

@@ -1,11 +1,12 @@
 /**
  * A connection as a `Duplex` of Node, for what reads from and writes to streams: `pipe`, `pipeline`, parsers, archives.
  *
- * It costs a fiber for reading, and one for each write that has to wait.
+ * It costs a fiber for reading, one that waits for the end, and one for each write that has to wait.
  *
  * @since 0.1.0
  */
 import type { Message } from "@effect-ws/core/Message"
+import type { ConnectionStatus } from "@effect-ws/api/ConnectionStatus"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import type { WebSocketError } from "@effect-ws/api/WebSocketError"
 import * as Cause from "effect/Cause"
@@ -15,6 +16,7 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import { Duplex } from "node:stream"
+import { isAnyArrayBuffer } from "node:util/types"
 
 /**
  * How the stream reads and writes.
@@ -44,8 +46,8 @@ export interface Options {
  *
  * While nobody reads from the stream the peer is slowed, and a write is done when there is room. `end` does the closing handshake
  * with 1000, and `"finish"` comes when the connection has ended. When the peer closes cleanly the stream ends, both ways;
- * otherwise it is destroyed with the `WebSocketError`, behind what came before. `destroy` destroys the connection: the
- * peer sees 1006.
+ * otherwise it is destroyed with the `WebSocketError`, behind what came before. As with a socket of Node, who reads nothing at all
+ * isn't told of a clean end, other than by a write that fails. `destroy` destroys the connection: the peer sees 1006.
  *
  * @since 0.1.0
  * @category constructors
@@ -79,6 +81,7 @@ class WebSocketDuplex extends Duplex {
     })
     this.socket = socket
     this.runtime = runtime
+    this.fork(Effect.zip(socket.closed, socket.status), (exit) => Exit.isSuccess(exit) && this.noticeEnd(...exit.value))
   }
 
   override _read(): void {
@@ -100,11 +103,11 @@ class WebSocketDuplex extends Duplex {
   }
 
   override _write(data: WebSocket.Sendable, _encoding: BufferEncoding, done: Callback): void {
-    this.fork(this.socket.send(data), (exit) => done(errorOf(exit)))
+    this.fork(this.sendOne(data), (exit) => done(errorOf(exit)))
   }
 
   override _writev(writes: ReadonlyArray<{ readonly chunk: WebSocket.Sendable }>, done: Callback): void {
-    const sending = Effect.forEach(writes, ({ chunk }) => this.socket.send(chunk), { discard: true })
+    const sending = Effect.forEach(writes, ({ chunk }) => this.sendOne(chunk), { discard: true })
     this.fork(sending, (exit) => done(errorOf(exit)))
   }
 
@@ -117,6 +120,19 @@ class WebSocketDuplex extends Duplex {
     // Whoever has read to the end often destroys then what ends by itself: the closing handshake is done but for the last bytes.
     const ending = this.hasEnded ? Effect.void : this.socket.destroy
     this.fork(Effect.zipRight(ending, this.socket.closed), () => done(error))
+  }
+
+  // The types of Node take anything here, and what is no buffer would be an empty one.
+  private sendOne(data: WebSocket.Sendable): ReturnType<WebSocket.WebSocket["send"]> {
+    return isSendable(data)
+      ? this.socket.send(data)
+      : Effect.die(new TypeError(`A message can't be made of this ${typeof data}`))
+  }
+
+  // Who only writes, and has nothing to write just then, learns of a loss too. What came before is still to be read.
+  private noticeEnd(error: WebSocketError, { incoming }: ConnectionStatus): void {
+    const isClean = error._tag === "ConnectionClosed" && error.clean
+    if (!isClean && !this.isReading && incoming === 0) this.destroy(error)
   }
 
   private takeMessage(message: Message): Effect.Effect<void> | undefined {
@@ -156,6 +172,12 @@ class WebSocketDuplex extends Duplex {
     })
   }
 }
+
+const isSendable = (data: unknown): boolean =>
+  typeof data === "string" ||
+  ArrayBuffer.isView(data) ||
+  isAnyArrayBuffer(data) ||
+  (typeof data === "object" && data !== null && "_tag" in data)
 
 const errorOf = (exit: Exit.Exit<unknown, unknown>): Error | undefined => {
   if (Exit.isSuccess(exit)) return undefined

@@ -61,12 +61,15 @@ export interface Options extends Net.ListenOptions {
  *
  * **Details**
  *
- * An upgrade to WebSocket goes through the application like any other request; one that is answered plainly ends the connection
- * with the answer. An upgrade to another protocol is served without its `Upgrade` field, unless somebody else listens for
- * `"upgrade"`. One that overtakes the answer to an earlier request is dropped with the connection (RFC 9112 9.3.2).
+ * An upgrade to WebSocket goes through the application like any other request, and nobody else may take it; one that is answered
+ * plainly ends the connection with the answer. One that no WebSocket can come of, by another method or with a body, is served
+ * without its `Upgrade` field, and so is an upgrade to another protocol, unless somebody else listens for `"upgrade"`. One that
+ * overtakes the answer to an earlier request is dropped with the connection (RFC 9112 9.3.2). Of several applications served at
+ * once the oldest gets the upgrades.
  *
  * When the scope of `HttpServer.serve` closes, connections get a Close frame with 1001 and upgrades that aren't decided a
- * 503; routes may finish until the `closeTimeout`. The rest is interrupted and destroyed. Who asks meanwhile gets a 503.
+ * 503; routes may finish until the `closeTimeout`. The rest is interrupted and destroyed. Who asks while nothing is served, before
+ * or after, gets a 503. The server itself waits for the answers that are under way, and for nobody who has asked nothing.
  *
  * @since 0.1.0
  * @category constructors
@@ -76,12 +79,18 @@ export const make = (
   { webSocket, ...where }: Options
 ): Effect.Effect<HttpServer.HttpServer, ServeError, Scope.Scope> =>
   Effect.gen(function* () {
-    const server = yield* Effect.acquireRelease(Effect.sync(evaluate), close)
+    const server = evaluate()
+    const serving = yield* Effect.acquireRelease(
+      Effect.sync(() => new HttpServing(server)),
+      ({ close }) => close
+    )
     const maxHeadFields = upgradeEvent.maxHeadFields(server, webSocket?.maxHeadFields)
     const makeUpgrades = yield* nodeEngine.provide(HttpUpgrade.make({ ...webSocket, maxHeadFields }))
     yield* listen(server, where)
-    const { serve } = new HttpServing(server, makeUpgrades)
-    return HttpServer.make({ address: addressOf(server), serve })
+    return HttpServer.make({
+      address: addressOf(server),
+      serve: (app, middleware) => Effect.suspend(() => serving.serve(makeUpgrades(), app, middleware))
+    })
   })
 
 /**
@@ -164,13 +173,11 @@ const listen = (server: Http.Server, where: Net.ListenOptions): Effect.Effect<vo
       resume(Effect.void)
     }
     server.on("error", onError).on("listening", onListening).listen(where)
-  })
-
-// Waits for the answers to the requests that are under way, as the stock server does.
-const close = (server: Http.Server): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    if (!server.listening) return resume(Effect.void)
-    server.close(() => resume(Effect.void))
+    return Effect.sync(() => {
+      forget()
+      // What has begun can't be called off.
+      server.once("error", () => {}).once("listening", () => server.close())
+    })
   })
 
 const addressOf = (server: Http.Server): HttpServer.Address => {

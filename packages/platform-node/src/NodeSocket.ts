@@ -27,7 +27,8 @@ export { fromDuplex, layerNet, makeNet, makeNetChannel, NetSocket } from "@effec
  *
  * The `concurrency` is `"unbounded"` by default, as it is there, and not 1: handlers begin in the order of the messages, but
  * the next one doesn't wait until one is done. A client of `@effect/rpc` needs it so: it handles a piece of a stream until there
- * is room for it, and the program that would make room may wait for the answer to another call.
+ * is room for it, and the program that would make room may wait for the answer to another call. What all of them hold is bounded
+ * by `handlingHighWaterMark`: a program that leaves thousands of streams unread while it makes calls may need more.
  *
  * @since 0.1.0
  * @category models

@@ -42,8 +42,8 @@ export { IncomingMessage, layer, make } from "@effect/platform-node/NodeSocketSe
  * in `ws`, and `unixPath` is where to listen. `server`, `maxPayload` and `perMessageDeflate` are those of `ws`. In place of its
  * `verifyClient` there are `origin` and `onUpgrade`, in place of `handleProtocols` there is `subprotocols`.
  *
- * A `closeCodeIsError` says which close codes fail the `run` of a socket, and `concurrency` how many of its messages are
- * handled at once; see `PlatformSocket`.
+ * A `closeCodeIsError` says which close codes fail the `run` of a socket, `concurrency` how many of its messages are handled at
+ * once, and `endTimeout` how long a handler may go on when the peer has gone; see `PlatformSocket`.
  *
  * @since 0.1.0
  * @category models

@@ -10,11 +10,12 @@ import * as Crypto from "node:crypto"
 import { once } from "node:events"
 import { type Duplex, PassThrough, Readable, Writable } from "node:stream"
 import { pipeline } from "node:stream/promises"
+import * as Vm from "node:vm"
 import * as Zlib from "node:zlib"
 import { makeInbox } from "./support/inbox.ts"
 import { withoutLeaks } from "./support/leaks.ts"
 import { connect, serveSockets } from "./support/serving.ts"
-import { until } from "./support/sockets.ts"
+import { turn, until } from "./support/sockets.ts"
 
 /** A stream of a client's connection, and the server's connection that it talks to. */
 const open = (options: NodeDuplex.Options = {}, marks: { readonly inbox?: number } = {}) =>
@@ -169,14 +170,25 @@ describe("NodeDuplex of messages", () => {
     })
   )
 
-  scoped("stream fails when what is written can't be sent", () =>
+  scoped("stream fails when what is written can't be sent, and nothing is sent for it", () =>
     Effect.gen(function* () {
-      const { duplex, events, other } = yield* open({ objectMode: true })
-      duplex.write(5)
-      yield* isOver(events)
-      assert.lengthOf(events, 2)
-      assert.match(events[0]!, /5/)
-      assert.deepInclude(yield* other.closed, { code: 1006 })
+      for (const data of [5, { not: "sendable" }, ["a"], true]) {
+        const { duplex, events, other } = yield* open({ objectMode: true })
+        duplex.write(data)
+        yield* isOver(events)
+        assert.deepStrictEqual(events, [`A message can't be made of this ${typeof data}`, "close"])
+        assert.deepInclude(yield* Effect.flip(other.receive), { code: 1006 })
+      }
+    })
+  )
+
+  scoped("stream sends the buffers of other realms", () =>
+    Effect.gen(function* () {
+      const { duplex, other } = yield* open({ objectMode: true })
+      duplex.write(Vm.runInNewContext("Uint8Array.of(1, 2).buffer"))
+      duplex.write(Vm.runInNewContext("new DataView(Uint8Array.of(3).buffer)"))
+      assert.deepStrictEqual([...(yield* other.receive).bytes], [1, 2])
+      assert.deepStrictEqual([...(yield* other.receive).bytes], [3])
     })
   )
 })
@@ -261,10 +273,36 @@ describe("NodeDuplex: the end", () => {
     })
   )
 
-  scoped("write fails when the connection has ended", () =>
+  scoped("stream is destroyed when the connection is lost and nobody reads or writes", () =>
     Effect.gen(function* () {
       const { duplex, events, mine, other } = yield* open()
       yield* other.destroy
+      yield* isOver(events)
+      assert.deepStrictEqual(events, ["ConnectionClosed", "close"])
+      assert.strictEqual(duplex.errored, yield* mine.closed)
+    })
+  )
+
+  scoped("stream is not destroyed when the connection is lost before what came was read", () =>
+    Effect.gen(function* () {
+      const { duplex, events, mine, other } = yield* open()
+      yield* other.send("a")
+      yield* until(() => Effect.runSync(mine.status).incoming > 0)
+      yield* other.destroy
+      yield* mine.closed
+      yield* turn
+      assert.deepStrictEqual(events, [])
+      const got: Array<string> = []
+      duplex.on("data", (data) => got.push(String(data)))
+      yield* isOver(events)
+      assert.deepStrictEqual([got, events], [["a"], ["ConnectionClosed", "close"]])
+    })
+  )
+
+  scoped("write fails when the connection has ended, cleanly too", () =>
+    Effect.gen(function* () {
+      const { duplex, events, mine, other } = yield* open()
+      yield* other.close()
       const end = yield* mine.closed
       const error = yield* Effect.async<unknown>((resume) => {
         duplex.write("late", (error) => resume(Effect.succeed(error)))

@@ -1,5 +1,6 @@
 import * as NodeHttpServer from "@effect-ws/platform-node/NodeHttpServer"
 import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
@@ -10,7 +11,11 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as HashMap from "effect/HashMap"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Http from "node:http"
 import * as Net from "node:net"
@@ -21,7 +26,7 @@ import { withoutLeaks } from "./support/leaks.ts"
 import { close, openWs, text } from "./support/peers.ts"
 import { rawClient, upgradeRequest } from "./support/rawPeer.ts"
 import { connect } from "./support/serving.ts"
-import { turn } from "./support/sockets.ts"
+import { turn, until } from "./support/sockets.ts"
 
 describe("going down", () => {
   it.live("server sends 1001, lets routes finish, and answers 503 meanwhile to those who come back", () =>
@@ -140,12 +145,51 @@ describe("NodeHttpServer", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("what a route and its middleware log about an upgrade is annotated with the id of the connection", () =>
+    Effect.gen(function* () {
+      const logged = makeInbox<unknown>()
+      const logger = Logger.make(({ annotations }) =>
+        logged.push(Option.getOrUndefined(HashMap.get(annotations, "websocket.id")))
+      )
+      const app = accepting((socket) => Effect.sync(() => logged.push(socket.id)))
+      for (const middleware of [undefined, HttpMiddleware.make((app) => Effect.zipRight(Effect.log("in"), app))]) {
+        const logging = Effect.zipRight(Effect.log("asked"), app)
+        const server = yield* Effect.provide(
+          serveHttp(ours(), logging, middleware),
+          Logger.replace(Logger.defaultLogger, logger)
+        )
+        const peer = yield* openWs(server.url)
+        assert.deepStrictEqual(yield* peer.next, close(1000))
+        const ids = yield* Effect.replicateEffect(logged.next, middleware === undefined ? 2 : 3)
+        assert.isAbove(Number(ids[0]), 0)
+        assert.deepStrictEqual(
+          ids,
+          ids.map(() => ids[0])
+        )
+      }
+    }).pipe(Effect.scoped, withoutLeaks)
+  )
+
   it.effect("make dies of an option that is no limit, and names it", () =>
     Effect.gen(function* () {
       const made = NodeHttpServer.make(() => Http.createServer(), { port: 0, webSocket: { maxMessageSize: -1 } })
       const exit = yield* Effect.exit(Effect.scoped(made))
       assert.match(String(Exit.isFailure(exit) && Cause.squash(exit.cause)), /RangeError: .*maxMessageSize/)
     })
+  )
+
+  it.live("make leaves nothing behind when it is interrupted while an address is looked up", () =>
+    Effect.gen(function* () {
+      const server = Http.createServer()
+      let isEnded = false
+      server.on("close", () => (isEnded = true))
+      const making = Effect.scoped(NodeHttpServer.make(() => server, { port: 0, host: "localhost" }))
+      // At once, and in the same turn: the lookup can't be over.
+      const fiber = Effect.runFork(making)
+      assert.deepStrictEqual([server.listenerCount("error"), server.listening], [1, false])
+      yield* Fiber.interrupt(fiber)
+      yield* until(() => isEnded)
+    }).pipe(withoutLeaks)
   )
 
   it.live("make fails with a ServeError when the port is taken", () =>

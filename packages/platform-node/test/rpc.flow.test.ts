@@ -1,23 +1,31 @@
 /** What `@effect/rpc` asks of the socket below it: calls beside a stream that nobody reads, and an end at any time. */
 import { HandshakeError } from "@effect-ws/api/HandshakeError"
 import * as NodeSocket from "@effect-ws/platform-node/NodeSocket"
+import * as NodeSocketServer from "@effect-ws/platform-node/NodeSocketServer"
 import * as Socket from "@effect/platform/Socket"
+import * as SocketServer from "@effect/platform/SocketServer"
 import type * as RpcClient from "@effect/rpc/RpcClient"
 import type * as RpcGroup from "@effect/rpc/RpcGroup"
+import * as RpcServer from "@effect/rpc/RpcServer"
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { withoutLeaks } from "./support/leaks.ts"
-import { carriers, clients, connect, type Group, serializations, serve } from "./support/rpc.ts"
+import { masked, rawOpen } from "./support/rawPeer.ts"
+import { carriers, clients, connect, type Group, serializations, serve, Where } from "./support/rpc.ts"
 import { turn } from "./support/sockets.ts"
 
 const ours = carriers["our socket server"]!
 const ourSocket = clients["our socket"]!
+const json = serializations["json"]!
 const msgPack = serializations["msgPack"]!
 
 type Client = RpcClient.RpcClient<RpcGroup.Rpcs<typeof Group>, unknown>
@@ -108,6 +116,60 @@ describe("a client that goes away", () => {
           )
         }
         assert.strictEqual(yield* other.Double({ number: 5 }), 10)
+      }).pipe(Effect.scoped, withoutLeaks)
+    )
+  }
+})
+
+describe("a client that says the same twice", () => {
+  it.scopedLive(
+    "server interrupts the calls of a client that has gone while one of its requests waits for another",
+    () =>
+      Effect.gen(function* () {
+        const carrier: typeof ours = (port) =>
+          Layer.merge(
+            RpcServer.layerProtocolSocketServer,
+            Layer.effect(
+              Where,
+              Effect.map(SocketServer.SocketServer, ({ address }) => address)
+            )
+          ).pipe(Layer.provide(NodeSocketServer.layerWebSocket({ port, endTimeout: "10 millis" })))
+        const server = yield* serve(carrier, json)
+        const peer = yield* rawOpen({ port: server.port, host: "127.0.0.1" })
+        // The handler of the second waits until the first is done, which is never.
+        const request = JSON.stringify({ _tag: "Request", id: "1", tag: "Forever", payload: { id: 7 }, headers: [] })
+        peer.send(masked(0x81, request), masked(0x81, request))
+        assert.strictEqual(yield* server.next, "began 7")
+        peer.socket.resetAndDestroy()
+        assert.strictEqual(yield* server.next, "interrupted 7")
+      }).pipe(Effect.scoped, withoutLeaks)
+  )
+})
+
+describe("calls while the server goes down", () => {
+  for (const [name, carrier] of Object.entries(carriers)) {
+    it.scopedLive(`client's calls fail, and never die, while its connection ends: ${name}`, () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const server = yield* Scope.extend(serve(carrier, msgPack), scope)
+        const client = yield* connect(ourSocket(server.url), msgPack, { retrySchedule: Schedule.spaced("10 millis") })
+        assert.strictEqual(yield* client.Double({ number: 1 }), 2)
+        let failures = 0
+        // Calls at every moment of the end.
+        const calling = Effect.gen(function* () {
+          while (failures < 20) {
+            const exit = yield* Effect.exit(client.Double({ number: 1 }))
+            if (Exit.isSuccess(exit)) continue
+            const error = Cause.failureOption(exit.cause)
+            assert.strictEqual(Option.isSome(error) && error.value._tag, "RpcClientError", Cause.pretty(exit.cause))
+            failures++
+            yield* turn
+          }
+        })
+        const fibers = yield* Effect.forEach(Array.from({ length: 10 }), () => Effect.fork(calling))
+        yield* Effect.repeatN(turn, 10)
+        yield* Scope.close(scope, Exit.void)
+        yield* Effect.forEach(fibers, Fiber.join)
       }).pipe(Effect.scoped, withoutLeaks)
     )
   }

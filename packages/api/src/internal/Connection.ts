@@ -24,6 +24,7 @@ import type { Transport, TransportSink } from "../Transport.ts"
 import type { TransportError } from "../TransportError.ts"
 import type { ControlFrame } from "../WebSocket.ts"
 import type { WebSocketError } from "../WebSocketError.ts"
+import type { Deadlines } from "./Deadlines.ts"
 import { EndDeadlines } from "./EndDeadlines.ts"
 import type { Engine } from "./Engine.ts"
 import { Inbox, type InboxEvents, messageCost } from "./Inbox.ts"
@@ -51,7 +52,8 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   private readonly options: ConnectionOptions
   private readonly outbox: Outbox
   private readonly watch: Watch
-  private readonly endDeadlines: EndDeadlines
+  private ends: EndDeadlines | undefined = undefined
+  private readonly deadlines: Deadlines
   private readonly meter: Meter
   private received = 0
   private reader: StreamReader | undefined = undefined
@@ -94,7 +96,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     this.outbox = new Outbox(this.protocol, transport, options.sendHighWaterMark, this, deflate?.codec)
     this.sending = new Sending(this.protocol, this.outbox, options, engine.deadlines)
     this.watch = new Watch(timesOf(options), engine.deadlines, this)
-    this.endDeadlines = new EndDeadlines(engine.deadlines, (error) => this.giveUp(error))
+    this.deadlines = engine.deadlines
   }
 
   /** Takes over the transport, and the bytes that came behind the head of the opening handshake. */
@@ -109,7 +111,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   // --- what the transport tells -------------------------------------------------------------------------------------
 
   chunk(bytes: Uint8Array): void {
-    this.endDeadlines.heard()
+    this.ends?.heard()
     if (!this.protocol.receives) {
       this.meter.received(0, bytes.length)
       return this.discardBytes(bytes.length)
@@ -145,7 +147,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     this.isOver = true
     this.isPaused = false
     this.watch.stop()
-    this.endDeadlines.cancel()
+    this.ends?.cancel()
     this.meter.ended(this.protocol.closeReceived, this.protocol.closeSent)
     for (const wake of this.endWaiters ?? []) wake()
     this.endWaiters = undefined
@@ -177,7 +179,10 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
 
   /** Calls back when the transport has ended, at once if it has. Returns how to give that up. */
   whenEnded(onEnd: () => void): () => void {
-    if (this.isOver) onEnd()
+    if (this.isOver) {
+      onEnd()
+      return ignore
+    }
     const waiters = (this.endWaiters ??= new Set())
     waiters.add(onEnd)
     return () => void waiters.delete(onEnd)
@@ -369,7 +374,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     const ending = this.ending
     if (ending === undefined) return
     this.ending = undefined
-    this.endDeadlines.handled()
+    this.ends?.handled()
     this.outbox.complete()
     this.protocol.answerClose()
     this.endAfter(ending())
@@ -401,6 +406,10 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
 
   private awaitTransportEnd(): void {
     if (!this.isOver) this.endDeadlines.awaitEnd(this.options.closeTimeout)
+  }
+
+  private get endDeadlines(): EndDeadlines {
+    return (this.ends ??= new EndDeadlines(this.deadlines, (error) => this.giveUp(error)))
   }
 
   private giveUp(error: ConnectionTimeout): void {
@@ -480,6 +489,7 @@ const timeoutCodes: { readonly [P in WatchedPhase]: number } = {
 }
 
 const empty = new Uint8Array(0)
+const ignore = (): void => {}
 
 /** In bytes: what is read and dropped while the end is awaited, before the transport is destroyed. */
 const maxDiscarded = 1024 * 1024

@@ -7,7 +7,6 @@ import type * as HttpHead from "@effect-ws/core/HttpHead"
 import type { Deflate } from "@effect-ws/core/Protocol"
 import * as UpgradeRequest from "@effect-ws/core/UpgradeRequest"
 import * as UpgradeResponse from "@effect-ws/core/UpgradeResponse"
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Inspectable from "effect/Inspectable"
 import type { ConnectionOptions } from "../ConnectionOptions.ts"
@@ -49,19 +48,17 @@ export class Exchange extends Attempt<UpgradeRequest.UpgradeRequest> implements 
     subprotocol: string | undefined,
     accepting: Answering,
     options: ConnectionOptions
-  ): Effect.Effect<Opened, HandshakeError> {
-    return Effect.suspend(() => {
-      const obstacle = this.obstacle()
-      if (obstacle !== undefined) return obstacle
-      const { engine } = this.opening
-      const chosen = Compression.choose(this.request.extensions, options.permessageDeflate, engine.deflate)
-      const response = this.respond(subprotocol, chosen.extensions, accepting)
-      if (response._tag === "Refusal") return Exit.fail(answers.rejected(response))
-      if (response._tag !== "UpgradeResponse") return Exit.fail(answers.serverError(response))
-      const head = UpgradeResponse.encode(response, { continues: UpgradeRequest.expectsContinue(this.request) })
-      if (!(head instanceof Uint8Array)) return Exit.fail(answers.serverError(head))
-      return Exit.succeed({ connection: this.become(head, options, chosen.deflate), request: this.request, response })
-    })
+  ): Exit.Exit<Opened, HandshakeError> {
+    const obstacle = this.obstacle()
+    if (obstacle !== undefined) return obstacle
+    const { engine } = this.opening
+    const chosen = Compression.choose(this.request.extensions, options.permessageDeflate, engine.deflate)
+    const response = this.respond(subprotocol, chosen.extensions, accepting)
+    if (response._tag === "Refusal") return Exit.fail(answers.rejected(response))
+    if (response._tag !== "UpgradeResponse") return Exit.fail(answers.serverError(response))
+    const head = UpgradeResponse.encode(response, { continues: UpgradeRequest.expectsContinue(this.request) })
+    if (!(head instanceof Uint8Array)) return Exit.fail(answers.serverError(head))
+    return Exit.succeed({ connection: this.become(head, options, chosen.deflate), request: this.request, response })
   }
 
   // What is shown of an exchange in a log: no field of the request, which may hold credentials, nor its query.

@@ -27,16 +27,16 @@ interface Carriers<R> {
   readonly read: Effect.Effect<void, TransportError, R>
   /** Takes what is to be written, if `read` doesn't. */
   readonly write?: Effect.Effect<void, TransportError, R>
-  /** Ends both halves at once, as far as it can, before the fibers are interrupted. */
-  readonly abort?: () => void
+  /** Ends both halves at once, as far as it can before `read` and `write` are interrupted. */
+  readonly abort?: Effect.Effect<void, never, R>
 }
 
-type Carrier = Fiber.RuntimeFiber<void, TransportError>
+type Carrier<E = TransportError> = Fiber.RuntimeFiber<void, E>
 
 interface Started {
   readonly reading: Carrier
   readonly writing: Carrier | undefined
-  readonly abort: () => void
+  readonly abort: () => Carrier<never>
 }
 
 export const make = <R>(
@@ -45,11 +45,12 @@ export const make = <R>(
 ): Effect.Effect<Transport.Transport, never, R | Scope.Scope> =>
   Effect.flatMap(Effect.runtime<R>(), (runtime) => {
     // Whoever makes it may be in a region that can't be interrupted, and then the runtime is so too.
-    const fork = (effect: Effect.Effect<void, TransportError, R>): Carrier =>
+    const fork = <E>(effect: Effect.Effect<void, E, R>): Carrier<E> =>
       Runtime.runFork(runtime)(Effect.interruptible(effect), { immediate: false })
     const begin = (transport: FiberTransport): Started => {
-      const { abort = ignore, read, write } = carry(transport)
-      return { abort, reading: fork(read), writing: write === undefined ? undefined : fork(write) }
+      const { abort = Effect.void, read, write } = carry(transport)
+      const writing = write === undefined ? undefined : fork(write)
+      return { reading: fork(read), writing, abort: () => fork(abort) }
     }
     return Effect.acquireRelease(
       Effect.sync(() => new FiberTransport(begin, options)),
@@ -64,6 +65,7 @@ export class FiberTransport implements Transport.Transport {
   private readonly begin: (transport: FiberTransport) => Started
   private readonly maxHeld: number
   private started: Started | undefined = undefined
+  private aborting: Carrier<never> | undefined = undefined
   private running = 0
   private sink: Transport.TransportSink | undefined = undefined
   private incoming: Array<Uint8Array> = []
@@ -127,10 +129,12 @@ export class FiberTransport implements Transport.Transport {
   }
 
   destroy(): void {
-    if (this.isDestroyed || this.isOver) return
+    if (this.isDestroyed) return
     this.isDestroyed = true
+    this.hasEnded = false
     this.incoming = []
-    this.stop()
+    if (this.isOver) this.tellLater()
+    else this.stop()
   }
 
   /** Ends it and waits for that. What was ended before gets a moment for its last bytes. */
@@ -265,6 +269,8 @@ export class FiberTransport implements Transport.Transport {
     this.hasEnded = Exit.isSuccess(exit) && !this.isDestroyed
     this.note(exit)
     this.started!.writing?.unsafeInterruptAsFork(FiberId.none)
+    // What it has not done by now it waits for in vain.
+    this.aborting?.unsafeInterruptAsFork(FiberId.none)
     this.endOne()
   }
 
@@ -287,7 +293,7 @@ export class FiberTransport implements Transport.Transport {
 
   private stop(): void {
     if (this.started === undefined) return this.finish()
-    this.started.abort()
+    this.aborting ??= this.started.abort()
     this.started.reading.unsafeInterruptAsFork(FiberId.none)
     this.started.writing?.unsafeInterruptAsFork(FiberId.none)
   }

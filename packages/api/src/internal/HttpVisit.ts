@@ -7,6 +7,8 @@
 import type { CloseReason } from "@effect-ws/core/CloseReason"
 import { clientAbortFiberId } from "@effect/platform/HttpServerError"
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
+import * as HttpServerRespondable from "@effect/platform/HttpServerRespondable"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
@@ -28,6 +30,8 @@ import { check, Exchange } from "./Exchange.ts"
 import * as Handle from "./handle.ts"
 import type { Loss } from "./Opening.ts"
 import { ServerOpening, type Settings } from "./ServerOpening.ts"
+import * as connectionIds from "./tracingId.ts"
+import * as Tracing from "./tracingServer.ts"
 
 /** What all upgrades of a server share. */
 export interface House {
@@ -46,6 +50,8 @@ export interface Host {
 }
 
 export class HttpVisit implements PendingUpgrade {
+  readonly id = connectionIds.next()
+
   private readonly house: House
   private readonly host: Host
   private readonly opening: ServerOpening
@@ -53,12 +59,17 @@ export class HttpVisit implements PendingUpgrade {
   private readonly target: Exchange | HandshakeReason
   private readonly head: Incoming["request"]
   private state: "pending" | "accepted" | "answered" | "lost" = "pending"
+  private loss: Loss | undefined = undefined
+  /** What the route was told last when it wanted to accept, or how it has failed. */
+  private refusal: string | undefined = undefined
+  private isAdmitted: boolean
   private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
 
   constructor(house: House, incoming: Incoming, host: Host) {
     this.house = house
     this.host = host
     this.place = house.admission.enter()
+    this.isAdmitted = this.place instanceof Place
     this.head = incoming.request
     this.opening = new ServerOpening(incoming.transport, house.engine, house.settings)
     const { opening } = this.opening
@@ -81,7 +92,10 @@ export class HttpVisit implements PendingUpgrade {
     const decorating = new Decorating(options.decorate ?? this.house.settings.accept.decorate)
     const all = { ...options, decorate: decorating.decorate }
     return Handle.scoped((restore) =>
-      this.withExchange((exchange) => Accept.accept(restore, exchange, all), decorating)
+      this.withExchange(
+        (exchange) => Tracing.handlingHttp(exchange, Accept.accept(restore, exchange, all), this.id),
+        decorating
+      )
     )
   }
 
@@ -90,11 +104,14 @@ export class HttpVisit implements PendingUpgrade {
   attend(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
     this.fiber = fiber
     this.host.attended(fiber)
+    if (this.loss !== undefined) this.interrupt(this.loss)
   }
 
   beginAnswer(): boolean {
     if (this.state !== "pending") return false
     this.settle("answered")
+    // From here on it is HTTP like any other, and may last.
+    this.leavePlace()
     // Whatever the peer says meanwhile is held, within bounds.
     this.opening.opening.rest()
     return true
@@ -106,6 +123,7 @@ export class HttpVisit implements PendingUpgrade {
 
   // The scope of a request whose failure was turned into a response is closed as if nothing had failed.
   conclude(exit: Exit.Exit<HttpServerResponse, unknown>): void {
+    if (Exit.isFailure(exit)) this.refusal = nameOf(exit.cause) ?? this.refusal
     const reason = reasonOf(exit)
     if (reason !== undefined) this.connection?.shutdown(reason)
   }
@@ -147,38 +165,66 @@ export class HttpVisit implements PendingUpgrade {
     return Effect.suspend(() => {
       const { head, target } = this
       const using = target instanceof Exchange ? use(target) : Exit.fail(answers.serverError(target))
-      return Effect.mapError(using, (error) => decorating.error(error, head))
+      return Effect.mapError(using, (error) => {
+        this.refusal = countedAs(error.reason)
+        return decorating.error(error, head)
+      })
     })
   }
 
   private settle(state: "answered" | "lost"): void {
     this.state = state
     if (this.target instanceof Exchange) this.target.state = state === "lost" ? "lost" : "refused"
+    // A transport that is over says why a little later.
+    if (state === "answered" || this.loss !== undefined) Tracing.declined(this.loss?._tag ?? this.refusal ?? "Reject")
   }
 
   private takenOrOver(): void {
     const { connection } = this
     if (connection === undefined) return this.leave()
     this.state = "accepted"
+    connection.id = this.id
     if (this.place instanceof Place) this.place.open()
     connection.whenEnded(() => this.leave())
     this.host.accepted()
   }
 
   private lose(loss: Loss): void {
+    this.loss = loss
     if (this.target instanceof Exchange) this.target.loss = loss
     // Who can still be answered is answered by whoever was interrupted.
-    if (loss._tag === "Timeout" || loss._tag === "ShuttingDown") return this.fiber?.unsafeInterruptAsFork(FiberId.none)
-    this.settle("lost")
-    this.opening.opening.destroy()
-    this.fiber?.unsafeInterruptAsFork(clientAbortFiberId)
+    if (!mayBeAnswered(loss)) {
+      this.settle("lost")
+      this.opening.opening.destroy()
+    }
+    this.interrupt(loss)
+  }
+
+  private interrupt(loss: Loss): void {
+    this.fiber?.unsafeInterruptAsFork(mayBeAnswered(loss) ? FiberId.none : clientAbortFiberId)
   }
 
   private leave(): void {
     if (this.state === "pending") this.settle("lost")
-    if (this.place instanceof Place) this.place.leave()
+    this.leavePlace()
     this.host.over()
   }
+
+  private leavePlace(): void {
+    if (!this.isAdmitted) return
+    this.isAdmitted = false
+    if (this.place instanceof Place) this.place.leave()
+  }
+}
+
+const mayBeAnswered = ({ _tag }: Loss): boolean => _tag === "Timeout" || _tag === "ShuttingDown"
+
+const countedAs = (reason: HandshakeReason): string => (reason._tag === "Overloaded" ? reason.option : reason._tag)
+
+/** What a failure of a route is that is no answer, neither of ours nor of the application. */
+const nameOf = (cause: Cause.Cause<unknown>): string | undefined => {
+  if (Cause.isInterruptedOnly(cause)) return "Interrupted"
+  return HttpServerRespondable.isRespondable(Cause.squash(cause)) ? undefined : "HandlerFailed"
 }
 
 const reasonOf = (exit: Exit.Exit<HttpServerResponse, unknown>): CloseReason | undefined => {

@@ -35,8 +35,6 @@ export interface Attending extends Holder {
 
 /** What can take messages while its fiber waits, and only wakes the fiber for what needs one. */
 export interface Taker {
-  /** Whether it takes nothing any more. */
-  readonly isOver: boolean
   /** Takes what is there, or so much of it that it needs its fiber: returns what for. */
   readonly take: () => Effect.Effect<unknown, WebSocketError> | undefined
 }
@@ -135,7 +133,7 @@ export class Inbox {
   }
 
   /** Resumes as many waiters as there is something for. */
-  readonly wake = (): void => {
+  wake(): void {
     this.holder?.wake()
     if (this.state === undefined) return
     this.attendant?.wake()
@@ -312,7 +310,7 @@ export class Inbox {
     this.alone = this.taker = undefined
     const effect = taker.take()
     if (effect !== undefined) resume(effect)
-    else if (!taker.isOver) this.enter(resume, taker)
+    else this.enter(resume, taker)
   }
 
   // Who was woken in vain, because somebody else was faster, keeps the place that goes with the ticket.
@@ -356,7 +354,7 @@ export class Inbox {
   private wakeParked(): void {
     const count = this.failure === undefined ? this.messages.length - this.head : this.parked.length
     for (const waiter of this.parked.splice(0, count)) waiter.resume(Exit.void)
-    if (this.parked.length > 0) queueMicrotask(this.wake)
+    if (this.parked.length > 0) queueMicrotask(() => this.wake())
   }
 
   // Lets go of the messages that were taken. In ordinary life that is all of them, and the array stays.

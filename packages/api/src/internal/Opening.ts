@@ -123,9 +123,9 @@ export class Opening<A> implements TransportSink {
   }
 
   /** Waits until it was read. */
-  readonly awaitRead: Effect.Effect<A, ReadFailure> = Effect.async<A, ReadFailure>((resume) => {
-    this.whenRead(resume)
-  })
+  get awaitRead(): Effect.Effect<A, ReadFailure> {
+    return Effect.async<A, ReadFailure>((resume) => this.whenRead(resume))
+  }
 
   /** Calls back when the peer is lost, or the time is up, before somebody has decided: at once if it happened already. */
   whenLost(onLoss: (loss: Loss) => void): void {
@@ -142,8 +142,11 @@ export class Opening<A> implements TransportSink {
   takeOver(): Uint8Array {
     this.decide()
     this.done()
-    const leftover = this.leftover
+    const { leftover } = this
+    // It may be held for as long as the connection lives, what it has read need not.
     this.leftover = nothing
+    this.read = undefined
+    this.reader = spent
     return leftover
   }
 
@@ -337,3 +340,5 @@ const maxDropped = 256 * 1024
 const maxLingering = 1000
 
 const nothing: Uint8Array = new Uint8Array(0)
+
+const spent: Reader<never> = { held: 0, push: () => ({ _tag: "NeedMore" }) }

@@ -102,7 +102,7 @@ export class Outbox {
   schedule(): void {
     if (this.isScheduled || this.protocol.pendingOutput === 0) return
     this.isScheduled = true
-    queueMicrotask(this.flush)
+    queueMicrotask(() => this.flush())
   }
 
   /** Holds back what is encoded until `uncork`. */
@@ -117,7 +117,7 @@ export class Outbox {
     this.schedule()
   }
 
-  readonly flush = (): void => {
+  flush(): void {
     this.isScheduled = false
     const pending = this.protocol.pendingOutput
     if (pending === 0) return
@@ -207,11 +207,11 @@ export class Outbox {
     this.nextSlice()
   }
 
-  private readonly nextSlice = (): void => {
+  private nextSlice(): void {
     if (this.slices === undefined) return
     const goesOn = this.slices.next()
     this.schedule()
-    if (goesOn) return this.codec!.later(this.nextSlice)
+    if (goesOn) return this.codec!.later(() => this.nextSlice())
     this.slices = this.stream = undefined
     // Not now: who calls may be in the middle of its own admission.
     if (this.isAwaited) queueMicrotask(() => this.admit())

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type { HandshakeError } from "../HandshakeError.ts"
 import type { HttpUpgrade } from "../HttpUpgrade.ts"
 import * as answers from "./answers.ts"
+import * as Tracing from "./tracingServer.ts"
 
 export class PlainHttp implements HttpUpgrade {
   private readonly head: () => RequestHead
@@ -21,7 +22,7 @@ export class PlainHttp implements HttpUpgrade {
   }
 
   accept(): Effect.Effect<never, HandshakeError> {
-    return this.check
+    return Effect.tapError(this.check, ({ reason }) => Effect.sync(() => Tracing.declined(reason._tag)))
   }
 
   // A server may be told to take no upgrades, whatever is asked for.

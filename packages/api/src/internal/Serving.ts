@@ -6,8 +6,15 @@
  */
 import type { CloseReason } from "@effect-ws/core/CloseReason"
 import * as Headers from "@effect-ws/core/Headers"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
+import * as HashMap from "effect/HashMap"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
 import type { Overloaded } from "../HandshakeError.ts"
 import type { Incoming } from "../Listener.ts"
 import type { Transport } from "../Transport.ts"
@@ -17,20 +24,24 @@ import * as answers from "./answers.ts"
 import * as Refusals from "./refusals.ts"
 import * as Tracing from "./tracingServer.ts"
 import { TurnedAway } from "./TurnedAway.ts"
-import { type House, Visit } from "./Visit.ts"
-
-export type Fork<R> = (effect: Effect.Effect<void, never, R>) => Fiber.RuntimeFiber<void>
+import { type Annotation, type House, Visit } from "./Visit.ts"
 
 export class Serving<R> {
   private readonly house: House<R>
   private readonly visits = new Set<Visit<R>>()
-  private readonly fibers = new Set<Fiber.RuntimeFiber<void>>()
+  private readonly fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  private readonly runtime: Runtime.Runtime<R>
   private readonly turnedAway = new Set<TurnedAway>()
   private isShuttingDown = false
   private onIdle: () => void = () => {}
 
-  constructor(house: Omit<House<R>, "fork">, fork: Fork<R>) {
-    this.house = { ...house, fork: (effect) => this.track(fork(effect)) }
+  constructor(house: Omit<House<R>, "fork" | "forkFor">, runtime: Runtime.Runtime<R>) {
+    this.runtime = runtime
+    this.house = {
+      ...house,
+      fork: (effect) => void this.track(Runtime.runFork(runtime, effect)),
+      forkFor: (annotation, effect, scope) => this.track(this.forkFor(annotation, effect, scope))
+    }
   }
 
   /** Takes a connection, or turns it away. */
@@ -77,9 +88,27 @@ export class Serving<R> {
     this.tellIdle()
   }
 
-  private track(fiber: Fiber.RuntimeFiber<void>): void {
+  // By hand: an effect around that of a handler would stay as long as that does.
+  private forkFor<A, E>(
+    [name, value]: Annotation,
+    effect: Effect.Effect<A, E, R | Scope.Scope>,
+    scope?: Scope.Scope
+  ): Fiber.RuntimeFiber<A, E> {
+    const { context: all, fiberRefs, runtimeFlags } = this.runtime
+    const context = scope === undefined ? all : Context.add(all, Scope.Scope, scope)
+    const runtime = Runtime.make({ context: context as Context.Context<R | Scope.Scope>, fiberRefs, runtimeFlags })
+    const updateRefs = (refs: FiberRefs.FiberRefs, fiberId: FiberId.Runtime): FiberRefs.FiberRefs => {
+      const annotations = HashMap.set(FiberRefs.getOrDefault(refs, FiberRef.currentLogAnnotations), name, value)
+      return FiberRefs.updateAs(refs, { fiberId, fiberRef: FiberRef.currentLogAnnotations, value: annotations })
+    }
+    return Runtime.runFork(runtime, effect, { updateRefs })
+  }
+
+  // The last of a connection may begin when its fiber has ended: that is seen to before the fiber is no longer counted.
+  private track<A, E>(fiber: Fiber.RuntimeFiber<A, E>): Fiber.RuntimeFiber<A, E> {
     this.fibers.add(fiber)
-    fiber.addObserver(() => this.remove(this.fibers, fiber))
+    fiber.addObserver(() => queueMicrotask(() => this.remove(this.fibers, fiber)))
+    return fiber
   }
 
   /** Counts the address of the peer at once where no proxy will name another one. */
@@ -103,7 +132,7 @@ export class Serving<R> {
 
   private interruptAll(): Effect.Effect<void> {
     for (const visit of this.visits) visit.destroy()
-    return Fiber.interruptAll(Array.from(this.fibers))
+    return Effect.zipRight(Fiber.interruptAll(Array.from(this.fibers)), this.idle)
   }
 }
 

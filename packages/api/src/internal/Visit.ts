@@ -11,9 +11,8 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import * as FiberRef from "effect/FiberRef"
-import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import { ConnectionClosed } from "../ConnectionClosed.ts"
 import type { IncomingRequest } from "../Decorator.ts"
 import * as Fields from "../Fields.ts"
@@ -45,12 +44,21 @@ export interface House<R> {
   readonly trusted: TrustedProxies.TrustedProxies
   readonly admission: Admission
   readonly fork: (effect: Effect.Effect<void, never, R>) => void
-  readonly handle: (exchange: Exchanges.Exchange) => Effect.Effect<unknown, unknown, R>
+  /** Runs what belongs to one connection, for a handler with the scope in its context: its logs have the annotation. */
+  readonly forkFor: <A, E>(
+    annotation: Annotation,
+    effect: Effect.Effect<A, E, R | Scope.Scope>,
+    scope?: Scope.Scope
+  ) => Fiber.RuntimeFiber<A, E>
+  readonly handle: (exchange: Exchanges.Exchange) => Effect.Effect<unknown, unknown, R | Scope.Scope>
   readonly fallback:
     | ((request: UpgradeRequest.PlainRequest, info: TransportInfo) => Effect.Effect<PlainAnswer, unknown, R>)
     | undefined
   readonly onError: OnError
 }
+
+/** The name of an annotation, and its value. */
+export type Annotation = readonly [name: string, value: unknown]
 
 export class Visit<R> implements AttendantHouse<R> {
   readonly opening: ServerOpening
@@ -177,18 +185,20 @@ export class Visit<R> implements AttendantHouse<R> {
 
   private attend<Request extends IncomingRequest>(
     attempt: Attempt<Request>,
-    handling: Effect.Effect<unknown, unknown, R>,
+    handling: Effect.Effect<unknown, unknown, R | Scope.Scope>,
     conclude: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void, never, R>
   ): void {
-    this.house.fork(
-      Effect.uninterruptibleMask((restore) =>
-        Effect.withFiberRuntime<void, never, R>((fiber) => {
-          attempt.whenLost(() => interrupt(fiber))
-          const handled = restore(handling).pipe(Effect.onExit(conclude), Effect.exit, Effect.asVoid)
-          return Effect.zipRight(this.annotateFiber, handled)
-        })
-      )
-    )
+    const scope = Effect.runSync(Scope.make())
+    const handler: { fiber?: Fiber.RuntimeFiber<unknown, unknown> } = {}
+    // First: what is decided in the very first steps needs no fiber to be held for it.
+    attempt.whenLost(() => interrupt(handler.fiber))
+    const fiber = (handler.fiber = this.house.forkFor(this.annotation, handling, scope))
+    if (attempt.loss !== undefined) interrupt(fiber)
+    fiber.addObserver((exit) => void this.house.forkFor(this.annotation, afterwards(scope, exit, conclude)))
+  }
+
+  private get annotation(): Annotation {
+    return [idAnnotation, this.id]
   }
 
   private conclude(exchange: Exchanges.Exchange, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, never, R> {
@@ -261,11 +271,6 @@ export class Visit<R> implements AttendantHouse<R> {
     return this.annotate(attempt.request, cause)
   }
 
-  // The fiber is this connection's alone: there is nothing to go back to.
-  private get annotateFiber(): Effect.Effect<void> {
-    return FiberRef.update(FiberRef.currentLogAnnotations, HashMap.set<string, unknown>(idAnnotation, this.id))
-  }
-
   // The path without its query, which may hold a secret.
   private annotate(request: IncomingRequest | undefined, cause: Cause.Cause<unknown>): Effect.Effect<void> {
     const { remoteAddress } = this.incoming.transport.info
@@ -277,7 +282,20 @@ export class Visit<R> implements AttendantHouse<R> {
   }
 }
 
-const interrupt = (fiber: Fiber.RuntimeFiber<unknown, unknown>): void => fiber.unsafeInterruptAsFork(FiberId.none)
+// The fiber of a handler that waits is most of what an idle connection costs: what has to follow is not held in it.
+const afterwards = <R>(
+  scope: Scope.CloseableScope,
+  exit: Exit.Exit<unknown, unknown>,
+  conclude: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void, never, R>
+): Effect.Effect<void, never, R> => {
+  // Nothing of an attendant belongs to the scope.
+  if (Exit.isSuccess(exit) && exit.value instanceof Attendant) return conclude(exit)
+  const closed = Effect.exit(Scope.close(scope, exit))
+  return Effect.uninterruptible(Effect.flatMap(closed, (closed) => conclude(Exit.zipLeft(exit, closed))))
+}
+
+const interrupt = (fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined): void =>
+  fiber?.unsafeInterruptAsFork(FiberId.none)
 
 // An end that the handler let through is no failure of the handler when it is a clean one, nor is an interruption, nor that
 // it had something to say when we had closed already.

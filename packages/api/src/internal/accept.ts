@@ -8,6 +8,7 @@ import * as Subprotocol from "@effect-ws/core/Subprotocol"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
@@ -34,18 +35,27 @@ export const accept = <R>(
   exchange: Exchanges.Exchange,
   given: AcceptOptions<R>
 ): Effect.Effect<Opened, HandshakeError, R> =>
-  Effect.gen(function* () {
+  Effect.suspend(() => {
     const { accept: defaults, connection } = exchange.opening.settings
     const options = Options.merge<AcceptOptions<R>>(defaults, given)
-    yield* checkOrigin(exchange, options.origin ?? "same")
-    const subprotocol = yield* restore(choose(exchange, options.subprotocols))
-    const accepting = exchange.accept(subprotocol, options, Options.ofConnection(connection, given))
-    return yield* Effect.tap(accepting, (opened) => Tracing.accepted(exchange, opened))
+    const refusal = forbids(options.origin ?? "same", exchange)
+    if (refusal !== undefined) return Exit.fail(refusal)
+    const { subprotocols } = options
+    const open = (subprotocol: string | undefined) =>
+      Tracing.counted(exchange, () => exchange.accept(subprotocol, options, Options.ofConnection(connection, given)))
+    const { request } = exchange
+    if (typeof subprotocols !== "function") {
+      return open(subprotocols && Subprotocol.select(subprotocols, request.subprotocols))
+    }
+    return Effect.flatMap(restore(subprotocols(request.subprotocols, request)), open)
   })
 
 /** Says whether the origin of a request is among those that the server takes. */
 export const checkPolicy = (exchange: Exchanges.Exchange): Effect.Effect<void, HandshakeError> =>
-  checkOrigin(exchange, exchange.opening.settings.accept.origin ?? "same")
+  Effect.suspend(() => {
+    const refusal = forbids(exchange.opening.settings.accept.origin ?? "same", exchange)
+    return refusal === undefined ? Exit.void : Exit.fail(refusal)
+  })
 
 /** Reads the request first, and is the one who answers when it isn't accepted. */
 export const acceptTransport = <R>(
@@ -150,21 +160,12 @@ const conclude = (
     return Effect.fail(new HandshakeError({ role, reason, answer, reusable: isResting }))
   })
 
-const choose = <R>(
-  { request }: Exchanges.Exchange,
-  subprotocols: AcceptOptions<R>["subprotocols"]
-): Effect.Effect<string | undefined, HandshakeError, R> => {
-  if (typeof subprotocols === "function") return subprotocols(request.subprotocols, request)
-  return Effect.succeed(subprotocols === undefined ? undefined : Subprotocol.select(subprotocols, request.subprotocols))
+const forbids = (policy: OriginPolicy, exchange: Exchanges.Exchange): HandshakeError | undefined => {
+  const { origin } = exchange.request
+  if (origin === undefined || allows(policy, origin, exchange)) return undefined
+  const { host } = exchange.client
+  return answers.serverError(HandshakeFault.make("ForbiddenOrigin", { origin, host }))
 }
-
-const checkOrigin = (exchange: Exchanges.Exchange, policy: OriginPolicy): Effect.Effect<void, HandshakeError> =>
-  Effect.suspend(() => {
-    const { origin } = exchange.request
-    if (origin === undefined || allows(policy, origin, exchange)) return Effect.void
-    const { host } = exchange.client
-    return Effect.fail(answers.serverError(HandshakeFault.make("ForbiddenOrigin", { origin, host })))
-  })
 
 const allows = (policy: OriginPolicy, origin: string, { client, request }: Exchanges.Exchange): boolean => {
   if (policy === "any") return true

@@ -11,7 +11,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Inspectable from "effect/Inspectable"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ConnectionClosed } from "../ConnectionClosed.ts"
 import type { ConnectionStatus } from "../ConnectionStatus.ts"
@@ -159,9 +159,12 @@ export const make = (opened: Opened): WebSocket => new Handle(opened.connection,
 
 /** Makes the connection a resource of the scope: releasing is a closing handshake with a deadline. */
 export const own = (opened: Opened): Effect.Effect<WebSocket, never, Scope.Scope> =>
-  Effect.as(
-    Effect.addFinalizer((exit) => opened.connection.release(releaseReason(exit))),
-    make(opened)
+  Effect.flatMap(Effect.scope, (scope) =>
+    // Not `Effect.addFinalizer`, which keeps all that is in force here for a release that needs none of it.
+    Effect.as(
+      Scope.addFinalizerExit(scope, (exit) => opened.connection.release(releaseReason(exit))),
+      make(opened)
+    )
   )
 
 /**

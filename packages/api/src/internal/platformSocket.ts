@@ -17,7 +17,7 @@ import type { Options } from "../PlatformSocket.ts"
 import type { WebSocket } from "../WebSocket.ts"
 import * as Handle from "./handle.ts"
 import { toSocketError } from "./platformSocketErrors.ts"
-import { type Handler, type Outgoing, PlatformSocketRun, type Settings } from "./platformSocketRun.ts"
+import { type Handler, handlingRun, type Outgoing, PlatformSocketRun, type Settings } from "./platformSocketRun.ts"
 
 type OpenError = HandshakeError | Socket.SocketError
 
@@ -48,8 +48,10 @@ class Reopening {
   private readonly open: Open<Scope.Scope>
   private readonly settings: Settings
   private readonly context: Context.Context<never>
-  private readonly isOpen = Effect.unsafeMakeLatch(false)
   private current: PlatformSocketRun | undefined = undefined
+  private last: PlatformSocketRun | undefined = undefined
+  // Is open, for ever, when there is a connection behind the one that is there now.
+  private next = Effect.unsafeMakeLatch(false)
 
   constructor(open: Open<Scope.Scope>, settings: Settings, context: Context.Context<never>) {
     this.open = open
@@ -68,8 +70,12 @@ class Reopening {
     return Effect.suspend(() => {
       let entered: PlatformSocketRun | undefined
       const enter = (socket: WebSocket): Effect.Effect<void, Socket.SocketError | E, R> => {
-        entered = this.enter(socket)
-        return entered.run(handler, options?.onOpen)
+        const run = (entered = this.enter(socket))
+        // Who writes while it closes had better wait for the next one.
+        return Effect.ensuring(
+          run.run<E, R>(handler, options?.onOpen),
+          Effect.sync(() => this.leave(run))
+        )
       }
       const running = Effect.scopedWith((scope) => Effect.flatMap(this.openIn(scope), enter))
       // Whoever runs it inside a region that can't be interrupted, as an HTTP server does, must get rid of it all the same.
@@ -87,21 +93,49 @@ class Reopening {
   }
 
   private enter(socket: WebSocket): PlatformSocketRun {
-    this.current = new PlatformSocketRun(Handle.connectionOf(socket), this.settings)
-    this.isOpen.unsafeOpen()
-    return this.current
+    const { next } = this
+    this.next = Effect.unsafeMakeLatch(false)
+    const run = new PlatformSocketRun(Handle.connectionOf(socket), this.settings)
+    this.current = this.last = run
+    next.unsafeOpen()
+    return run
   }
 
   private leave(entered: PlatformSocketRun | undefined): void {
-    if (entered === undefined || this.current !== entered) return
-    this.current = undefined
-    this.isOpen.unsafeClose()
+    if (this.current === entered) this.current = undefined
   }
 
   private write(chunk: Outgoing): Effect.Effect<void, Socket.SocketError> {
-    return Effect.suspend(
-      () => this.current?.write(chunk) ?? Effect.flatMap(this.isOpen.await, () => this.write(chunk))
-    )
+    return Effect.suspend(() => {
+      const { current } = this
+      if (current === undefined) return Effect.flatMap(handlingRun, (run) => this.writeAway(chunk, run))
+      const written = current.write(chunk)
+      return written === Exit.void
+        ? Exit.void
+        : Effect.catchAll(written, (error) => this.writeElsewhere(chunk, current, error))
+    })
+  }
+
+  // What a handler has begun is told that its connection has ended: it would outlive it for ever where no other follows.
+  private writeAway(chunk: Outgoing, run: PlatformSocketRun | undefined): Effect.Effect<void, Socket.SocketError> {
+    if (this.current !== undefined) return this.write(chunk)
+    return run !== undefined && run === this.last ? run.write(chunk) : this.writeLater(chunk)
+  }
+
+  private writeElsewhere(
+    chunk: Outgoing,
+    run: PlatformSocketRun,
+    error: Socket.SocketError
+  ): Effect.Effect<void, Socket.SocketError> {
+    return Effect.flatMap(run.mayGoElsewhere(error), (may) => {
+      if (!may) return Exit.fail(error)
+      // In one step: there may be another one by now.
+      return this.current === run ? this.writeLater(chunk) : this.write(chunk)
+    })
+  }
+
+  private writeLater(chunk: Outgoing): Effect.Effect<void, Socket.SocketError> {
+    return Effect.flatMap(this.next.await, () => this.write(chunk))
   }
 }
 
@@ -118,11 +152,18 @@ const toSocket = (
 
 const dataOf = (message: Message): string | Uint8Array => (message._tag === "Text" ? message.text : message.bytes)
 
-const settingsOf = ({ closeCodeIsError = isError, concurrency = 1 }: Options): Settings => {
-  if (concurrency === "unbounded" || (Number.isSafeInteger(concurrency) && concurrency > 0)) {
-    return { closeCodeIsError, concurrency }
-  }
-  throw new RangeError(`The option concurrency must be a positive integer or "unbounded", and is ${concurrency}`)
+const settingsOf = (options: Options): Settings => {
+  const { closeCodeIsError = isError, concurrency = 1 } = options
+  if (concurrency !== "unbounded") checkCount("concurrency", concurrency, ' or "unbounded"')
+  const handlingHighWaterMark = options.handlingHighWaterMark ?? defaultHandlingHighWaterMark
+  checkCount("handlingHighWaterMark", handlingHighWaterMark)
+  const endTimeout = Duration.decode(options.endTimeout ?? defaultEndTimeout)
+  return { closeCodeIsError, concurrency, handlingHighWaterMark, endTimeout }
+}
+
+const checkCount = (name: string, value: number, otherwise = ""): void => {
+  if (Number.isSafeInteger(value) && value > 0) return
+  throw new RangeError(`The option ${name} must be a positive integer${otherwise}, and is ${value}`)
 }
 
 const isError = (code: number): boolean => code !== CloseCode.NormalClosure
@@ -150,3 +191,6 @@ const openTimeout = (duration: Duration.Duration): Socket.SocketGenericError => 
   const cause = new Cause.TimeoutException(`The connection was not open within ${Duration.format(duration)}`)
   return new Socket.SocketGenericError({ reason: "OpenTimeout", cause })
 }
+
+const defaultHandlingHighWaterMark = 16 * 1024 * 1024
+const defaultEndTimeout = "30 seconds"

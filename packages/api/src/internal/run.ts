@@ -1,6 +1,7 @@
 /**
  * Feeds the messages of a connection to a handler.
  */
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,10 +13,9 @@ import { isClean } from "./isClean.ts"
 
 /** One after the other. What the handler fails with and requires is for the public signature to tell. */
 export const inOrder = <E, R>(connection: Connection, handler: Handler): Effect.Effect<void, WebSocketError | E, R> => {
-  return Effect.suspend(() => {
-    const feed = new Feed<E, R>(connection.inbox, handler)
-    return Effect.ensuring(endNormally(connection, feed.loop), feed.stop)
-  })
+  return Effect.withFiberRuntime((fiber) =>
+    endNormally(connection, new Feed<E, R>(connection.inbox, handler, fiber).loop)
+  )
 }
 
 /**
@@ -73,7 +73,10 @@ const endNormally = <E, R>(
 ): Effect.Effect<void, WebSocketError | E, R> =>
   Effect.matchEffect(loop, {
     onFailure: (error) =>
-      connection.failure !== undefined && error === connection.failure && isClean(connection.failure)
+      // Inside of a span an error that was failed with is a proxy of itself.
+      connection.failure !== undefined &&
+      Cause.originalError(error) === connection.failure &&
+      isClean(connection.failure)
         ? Exit.void
         : Exit.fail(error),
     onSuccess: () => Exit.void

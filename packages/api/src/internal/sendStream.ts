@@ -23,7 +23,7 @@ export const sendStream = <E, R>(
 ): Effect.Effect<void, WebSocketError | SendRejected | E, R> =>
   Effect.suspend(() => {
     const { sending } = connection
-    if (sending.refusal !== undefined) return Effect.fail(sending.refusal)
+    if (sending.refusal !== undefined) return Exit.fail(sending.refusal)
     const of = new OutgoingStream(message._tag)
     const cutter = new FragmentCutter(sizeOf(fragmentSize, connection.fragmentSize))
     const send = (bytes: Uint8Array, isFinal: boolean) =>

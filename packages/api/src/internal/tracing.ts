@@ -4,7 +4,6 @@
  * Where nobody would see a span none is made. The native tracer is always there and shows its spans to nobody; with it there
  * is a span only where a trace is to go on, from a span of the program or from one that the request names.
  */
-import type { Role } from "@effect-ws/core/Role"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
@@ -25,7 +24,7 @@ export const isTraced = (fiber: AnyFiber, parent: Tracer.AnySpan | undefined): b
 
 /** Begins the span of an opening handshake; without a parent, below the span that is in force. */
 export const begin = (
-  kind: Role,
+  kind: Tracer.SpanKind,
   about: attributes.Attributes,
   parent?: Tracer.AnySpan
 ): Effect.Effect<HandshakeSpan> =>

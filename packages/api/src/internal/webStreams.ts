@@ -16,6 +16,7 @@ import type { WebSocketError } from "../WebSocketError.ts"
 import type { Connection } from "./Connection.ts"
 import * as Handle from "./handle.ts"
 import { isClean } from "./isClean.ts"
+import { inNextTask } from "./nextTask.ts"
 import { toData } from "./sendable.ts"
 
 type Data = string | Uint8Array
@@ -60,6 +61,7 @@ class Source {
   constructor(connection: Connection, runtime: Runtime.Runtime<never>) {
     this.connection = connection
     this.runtime = runtime
+    readingOf(connection).begin()
   }
 
   // No method: it is handed over without its object.
@@ -77,12 +79,14 @@ class Source {
     this.waiting = undefined
     if (this.isCancelled) return undefined
     if (Exit.isSuccess(exit)) return this.pull(controller)
+    readingOf(this.connection).end()
     const { failure } = this.connection
     return failure !== undefined && isClean(failure) ? controller.close() : controller.error(Cause.squash(exit.cause))
   }
 
   readonly cancel = (reason: unknown): Promise<void> => {
     this.isCancelled = true
+    readingOf(this.connection).end()
     this.waiting?.unsafeInterruptAsFork(FiberId.none)
     return end(this.connection, reason, CloseReason.normal)
   }
@@ -93,6 +97,7 @@ class Sink {
   private readonly connection: Connection
   private readonly runtime: Runtime.Runtime<never>
   private forgetEnd = ignore
+  private isOver = false
 
   constructor(socket: WebSocket, connection: Connection, runtime: Runtime.Runtime<never>) {
     this.socket = socket
@@ -102,7 +107,7 @@ class Sink {
 
   // Who waits for the stream, and writes nothing, learns too that nothing can be written any more.
   readonly start = (controller: WriteController): void => {
-    this.forgetEnd = this.connection.whenEnded(() => controller.error(this.connection.failure))
+    this.forgetEnd = this.connection.whenEnded(() => this.endWith(controller))
   }
 
   readonly write = (data: Sendable, { signal }: WriteController): void | Promise<void> => {
@@ -111,13 +116,28 @@ class Sink {
   }
 
   readonly close = (): Promise<void> => {
-    this.forgetEnd()
+    this.finish()
     return this.promise(this.socket.close())
   }
 
   readonly abort = (reason: unknown): Promise<void> => {
-    this.forgetEnd()
+    this.finish()
     return end(this.connection, reason, { code: 1011, reason: "" })
+  }
+
+  // What is piped from a connection into itself ends cleanly when the connection does: the end comes through the pipe, before the
+  // next task. Who hasn't closed by then is fed by somebody else, who has to be told.
+  private endWith(controller: WriteController): void {
+    const { failure } = this.connection
+    const fail = (): void => (this.isOver ? undefined : controller.error(failure))
+    const reading = readings.get(this.connection)
+    if (reading === undefined || failure === undefined || !isClean(failure)) return fail()
+    reading.afterEnd(() => inNextTask(fail))
+  }
+
+  private finish(): void {
+    this.isOver = true
+    this.forgetEnd()
   }
 
   // Rejects with the error itself. A write that waits for room is given up when the stream is aborted: it is the only one.
@@ -133,6 +153,37 @@ class Sink {
       })
     })
   }
+}
+
+/** The streams that read from a connection. */
+class Reading {
+  private open = 0
+  private waiting: Array<() => void> = []
+
+  begin(): void {
+    this.open++
+  }
+
+  end(): void {
+    this.open--
+    if (this.open > 0) return
+    for (const goOn of this.waiting) goOn()
+    this.waiting = []
+  }
+
+  /** Calls back when the last one has ended, at once if it has. */
+  afterEnd(goOn: () => void): void {
+    if (this.open > 0) this.waiting.push(goOn)
+    else goOn()
+  }
+}
+
+const readings = new WeakMap<Connection, Reading>()
+
+const readingOf = (connection: Connection): Reading => {
+  const reading = readings.get(connection) ?? new Reading()
+  readings.set(connection, reading)
+  return reading
 }
 
 // Who gives up a stream may say why, in the words of a Close frame.

@@ -4,6 +4,7 @@ import * as TrustedProxies from "@effect-ws/api/TrustedProxies"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import * as Engine from "../../src/internal/Engine.ts"
 import { Admission } from "../../src/internal/Admission.ts"
 import { Serving } from "../../src/internal/Serving.ts"
@@ -17,7 +18,7 @@ const make = (handle: House<never>["handle"]) =>
     const settings = { connection: ConnectionOptions.make("server"), accept: {}, maxAttempts: 10 }
     const trusted = TrustedProxies.make([])
     const house = { engine, settings, trusted, admission, handle, fallback: undefined, onError: () => Effect.void }
-    return { admission, serving: new Serving<never>(house, Effect.runFork) }
+    return { admission, serving: new Serving<never>(house, Runtime.defaultRuntime) }
   })
 
 /** How many connections, requests and fibers it holds, each. */

@@ -37,8 +37,8 @@ export class MessageReceiver {
 
   private readonly byteOps: ByteOps
   private readonly limits: Limits
-  private readonly assembler: MessageAssembler
-  private readonly utf8: Utf8.Utf8Validator
+  private madeAssembler: MessageAssembler | undefined = undefined
+  private madeUtf8: Utf8.Utf8Validator | undefined = undefined
   private readonly inflater: MessageInflater | undefined
   private reception: Reception = "none"
   private isCompressed = false
@@ -48,8 +48,6 @@ export class MessageReceiver {
     this.inflater = inflater
     this.byteOps = byteOps
     this.limits = limits
-    this.assembler = new MessageAssembler(byteOps)
-    this.utf8 = Utf8.makeValidator(byteOps)
   }
 
   /** Whether a message has begun that nobody takes piece by piece. */
@@ -105,10 +103,19 @@ export class MessageReceiver {
 
   /** Lets go of the message in progress. */
   discard(): void {
-    this.assembler.discard()
+    this.madeAssembler?.discard()
     this.inflater?.discard()
     this.reception = "none"
     this.isOversized = false
+  }
+
+  // Not before they are needed: the messages of most connections come whole and small.
+  private get assembler(): MessageAssembler {
+    return (this.madeAssembler ??= new MessageAssembler(this.byteOps))
+  }
+
+  private get utf8(): Utf8.Utf8Validator {
+    return (this.madeUtf8 ??= Utf8.makeValidator(this.byteOps))
   }
 
   // 7.4.1, 10.4: a size that is announced over the limit is refused before anything of it is kept.

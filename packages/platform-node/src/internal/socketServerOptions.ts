@@ -16,7 +16,7 @@ export interface SocketServerOptions
   extends
     Omit<NodeListenerOptions, "path">,
     Omit<ServerOptions, "server">,
-    Pick<PlatformSocket.Options, "closeCodeIsError" | "concurrency"> {
+    Omit<PlatformSocket.Options, "openTimeout"> {
   /**
    * The path of the requests that are served, as in `ws`; all others get a 404. Any by default. The query isn't looked at.
    * For a unix socket see `unixPath`.
