@@ -63,7 +63,7 @@ export interface BinaryMessage {
 export const text = (text: string): TextMessage => {
   const bytes = portable.allocate(portable.textByteLength(text))
   portable.writeText(text, bytes, 0)
-  return new Text([bytes], bytes.length, portable)
+  return new Text([bytes], bytes.length, portable, 0)
 }
 
 /**
@@ -74,7 +74,7 @@ export const text = (text: string): TextMessage => {
  * @category constructors
  */
 export const textFromBytes = (bytes: Uint8Array): TextMessage | ProtocolFault.InvalidUtf8 =>
-  portable.isUtf8(bytes, 0, bytes.length) ? new Text([bytes], bytes.length, portable) : ProtocolFault.invalidUtf8()
+  portable.isUtf8(bytes, 0, bytes.length) ? new Text([bytes], bytes.length, portable, 0) : ProtocolFault.invalidUtf8()
 
 /**
  * Makes a message of bytes, which belong to the message from here on.
@@ -82,10 +82,13 @@ export const textFromBytes = (bytes: Uint8Array): TextMessage | ProtocolFault.In
  * @since 0.1.0
  * @category constructors
  */
-export const binary = (bytes: Uint8Array): BinaryMessage => new Binary([bytes], bytes.length)
+export const binary = (bytes: Uint8Array): BinaryMessage => new Binary([bytes], bytes.length, 0)
 
 /**
  * Makes a message from pieces of a payload that was checked already, as a decoder has them.
+ *
+ * Of a single piece `headroom` may tell how many bytes in front of it, in its memory, belong to nobody any more: there the
+ * header of the frame goes in which the message is passed on. None by default.
  *
  * @since 0.1.0
  * @category constructors
@@ -94,8 +97,19 @@ export const fromPieces = (
   opcode: typeof Frame.Text | typeof Frame.Binary,
   pieces: ReadonlyArray<Uint8Array>,
   byteLength: number,
-  byteOps: ByteOps
-): Message => (opcode === Frame.Text ? new Text(pieces, byteLength, byteOps) : new Binary(pieces, byteLength))
+  byteOps: ByteOps,
+  headroom = 0
+): Message =>
+  opcode === Frame.Text ? new Text(pieces, byteLength, byteOps, headroom) : new Binary(pieces, byteLength, headroom)
+
+/**
+ * How many bytes in front of the only piece of a message belong to nobody; see `fromPieces`.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const headroomOf = (message: Message): number =>
+  message instanceof Text || message instanceof Binary ? message.headroom : 0
 
 /**
  * Returns whether a value is a message.
@@ -111,11 +125,13 @@ const inspect: unique symbol = Symbol.for("nodejs.util.inspect.custom")
 class Text implements TextMessage {
   readonly _tag = "Text"
   readonly byteLength: number
+  readonly headroom: number
   pieces: ReadonlyArray<Uint8Array>
   private readonly byteOps: ByteOps
   private decoded: string | undefined = undefined
 
-  constructor(pieces: ReadonlyArray<Uint8Array>, byteLength: number, byteOps: ByteOps) {
+  constructor(pieces: ReadonlyArray<Uint8Array>, byteLength: number, byteOps: ByteOps, headroom: number) {
+    this.headroom = headroom
     this.pieces = pieces
     this.byteLength = byteLength
     this.byteOps = byteOps
@@ -146,9 +162,11 @@ class Text implements TextMessage {
 class Binary implements BinaryMessage {
   readonly _tag = "Binary"
   readonly byteLength: number
+  readonly headroom: number
   pieces: ReadonlyArray<Uint8Array>
 
-  constructor(pieces: ReadonlyArray<Uint8Array>, byteLength: number) {
+  constructor(pieces: ReadonlyArray<Uint8Array>, byteLength: number, headroom: number) {
+    this.headroom = headroom
     this.pieces = pieces
     this.byteLength = byteLength
   }

@@ -82,7 +82,7 @@ export const make = (
     const server = evaluate()
     const serving = yield* Effect.acquireRelease(
       Effect.sync(() => new HttpServing(server)),
-      ({ close }) => close
+      (serving) => serving.close
     )
     const maxHeadFields = upgradeEvent.maxHeadFields(server, webSocket?.maxHeadFields)
     const makeUpgrades = yield* nodeEngine.provide(HttpUpgrade.make({ ...webSocket, maxHeadFields }))

@@ -56,6 +56,20 @@ describe("going down", () => {
     })
   )
 
+  it.scopedLive("server ends its WebSockets when it is closed while the scope of its application is still open", () =>
+    Effect.gen(function* () {
+      const program = Effect.gen(function* () {
+        yield* HttpServer.serveEffect(echo)
+        const { address } = yield* HttpServer.HttpServer
+        return yield* openWs(`ws://127.0.0.1:${address._tag === "TcpAddress" ? address.port : 0}/`)
+      })
+      const server = NodeHttpServer.layer(() => Http.createServer(), { port: 0, host: "127.0.0.1" })
+      // The Layer goes first: the scope of `serveEffect` is the one around it.
+      const peer = yield* Effect.provide(program, server)
+      assert.deepStrictEqual(yield* peer.next, close(1001))
+    })
+  )
+
   it.live("server interrupts routes that haven't decided, with a 503, and those that don't end, at the deadline", () =>
     Effect.gen(function* () {
       const told = makeInbox<string>()

@@ -49,8 +49,11 @@ export class MessageAssembler {
     end: number
   ): Message.Message {
     const size = end - start
-    const piece = isWorthKeeping(chunk, size) ? view(chunk, start, end) : this.copies.copy(chunk, start, end)
-    return Message.fromPieces(opcode, [piece], size, this.byteOps)
+    if (!isWorthKeeping(chunk, size)) {
+      return Message.fromPieces(opcode, [this.copies.copy(chunk, start, end)], size, this.byteOps)
+    }
+    // In front of the payload lies its own header, which has been read.
+    return Message.fromPieces(opcode, [view(chunk, start, end)], size, this.byteOps, Math.min(start, maxHeadroom))
   }
 
   /** Takes the next piece of the payload. The chunk must not change any more. */
@@ -134,6 +137,9 @@ const isWorthKeeping = (chunk: Uint8Array, size: number): boolean => {
 // Not `subarray`, which keeps the class: what is made of a Buffer of Node is a plain Uint8Array like any other.
 const view = (chunk: Uint8Array, start: number, end: number): Uint8Array =>
   new Uint8Array(chunk.buffer, chunk.byteOffset + start, end - start)
+
+// 5.2: a header without a masking key is no longer than this, and never longer than the one that was read.
+const maxHeadroom = 10
 
 const smallChunk = 512
 const commonChunk = 16 * 1024

@@ -50,7 +50,7 @@ export class MessageSender {
     const { byteLength, pieces } = message
     const opcode = opcodeOf(message._tag)
     if (byteLength > this.plainUpTo) this.sendBytes(opcode, message.bytes)
-    else this.encoder.encodeImmutable(true, opcode, pieces, byteLength)
+    else this.encoder.encodeImmutable(true, opcode, pieces, byteLength, Message.headroomOf(message))
   }
 
   sendPrepared(prepared: PreparedMessage): void {

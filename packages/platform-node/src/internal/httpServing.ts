@@ -25,7 +25,8 @@ type App = HttpApp.Default<unknown>
 
 export class HttpServing {
   private readonly server: Http.Server
-  private served = 0
+  /** How each application that is served ends. */
+  private readonly served = new Set<Effect.Effect<void>>()
   /** How many responses are still to be written, by socket. */
   private readonly underWay = new Map<Net.Socket, number>()
   private isClosing = false
@@ -51,15 +52,27 @@ export class HttpServing {
         handle(upgrading.request, response)
       }
       const listener = new UpgradeListener(this.server, { takes: canAccept, handOut })
-      yield* Effect.addFinalizer(() => upgrades.shutdown)
+      const end: Effect.Effect<void> = Effect.suspend(() => {
+        if (!this.served.delete(end)) return Effect.void
+        this.stop(onPlain, listener)
+        return upgrades.shutdown
+      })
       yield* Effect.acquireRelease(
-        Effect.sync(() => this.start(onPlain, listener)),
-        () => Effect.sync(() => this.stop(onPlain, listener))
+        Effect.sync(() => this.start(onPlain, listener, end)),
+        () => end
       )
     })
 
-  /** Closes the server, when the requests that are under way have their answers, as the stock server does. */
-  readonly close: Effect.Effect<void> = Effect.async<void>((resume) => {
+  /**
+   * Closes the server, when the requests that are under way have their answers, as the stock server does. Where the scope of an
+   * application is still open, its WebSockets end first: the server would wait for them.
+   */
+  get close(): Effect.Effect<void> {
+    const ended = Effect.suspend(() => Effect.forEach([...this.served], (end) => end, { discard: true }))
+    return Effect.zipRight(ended, this.closed)
+  }
+
+  private readonly closed: Effect.Effect<void> = Effect.async<void>((resume) => {
     const end = () => {
       this.server.off("request", this.follow).off("request", this.turnAway)
       resume(Effect.void)
@@ -70,17 +83,16 @@ export class HttpServing {
     this.endIdle()
   })
 
-  private start(onPlain: Handler, listener: UpgradeListener): void {
-    this.served++
+  private start(onPlain: Handler, listener: UpgradeListener, end: Effect.Effect<void>): void {
+    this.served.add(end)
     this.server.off("request", this.turnAway).on("request", onPlain)
     listener.start()
   }
 
   private stop(onPlain: Handler, listener: UpgradeListener): void {
-    this.served--
     this.server.off("request", onPlain)
     listener.stop()
-    if (this.served === 0) this.server.on("request", this.turnAway)
+    if (this.served.size === 0) this.server.on("request", this.turnAway)
   }
 
   // Nobody would ever answer who comes too early, or comes back before the server has gone, and it would wait for that.

@@ -1,0 +1,71 @@
+/** Messages that are passed on as they came: a large one goes out with its header in front of it, in the memory it came in. */
+import { assert, describe, it } from "vitest"
+import { portable } from "../src/ByteOps.ts"
+import type { Message } from "../src/Message.ts"
+import { endpoint, framesOf, outputOf, peerOfRole, roles } from "./support/Endpoints.ts"
+import { concat, sequence } from "./support/Hex.ts"
+
+const messagesOf = (events: ReadonlyArray<{ readonly _tag: string }>): Array<Message> =>
+  events.filter(({ _tag }) => _tag === "Text" || _tag === "Binary") as unknown as Array<Message>
+
+describe.each(roles)("5.2 a message that a %s has received", (role) => {
+  const peer = peerOfRole(role)
+
+  for (const size of [4097, 65535, 65536]) {
+    const payload = sequence(size)
+
+    it(`server passes on ${size} bytes in one piece, without a copy, and as often as it likes`, () => {
+      const from = endpoint(role, portable)
+      const chunk = concat([peer.binary(sequence(7)), peer.binary(payload), peer.binary(sequence(9))])
+      from.receive(chunk)
+      const messages = messagesOf(from.takeEvents())
+      const to = [endpoint("server", portable), endpoint("server", portable)]
+      const outputs = to.map((server) => {
+        server.sendMessage(messages[1]!)
+        return server.takeOutput()
+      })
+      for (const output of outputs) {
+        assert.strictEqual(output.length, 1)
+        assert.strictEqual(output[0]!.buffer, chunk.buffer)
+      }
+      for (const message of messages) to[0]!.sendMessage(message)
+      assert.deepStrictEqual(
+        framesOf(to[0]!).map((frame) => frame.payload),
+        [sequence(7), payload, sequence(9)]
+      )
+      const [first, second] = outputs
+      assert.deepStrictEqual(first, second)
+      assert.deepStrictEqual(
+        messages.map(({ bytes }) => bytes),
+        [sequence(7), payload, sequence(9)]
+      )
+    })
+
+    it(`client sends a masked copy of ${size} bytes and leaves them as they are`, () => {
+      const from = endpoint(role, portable)
+      from.receive(peer.binary(payload))
+      const [message] = messagesOf(from.takeEvents())
+      const client = endpoint("client", portable)
+      client.sendMessage(message!)
+      assert.deepStrictEqual(framesOf(client)[0]!.payload, payload)
+      assert.deepStrictEqual(message!.bytes, payload)
+    })
+  }
+
+  it("server passes on what came behind a header that was torn at any offset", () => {
+    const payload = sequence(5000)
+    const bytes = peer.binary(payload)
+    for (let offset = 0; offset <= bytes.length - 5000; offset++) {
+      const from = endpoint(role, portable)
+      from.receive(bytes.slice(0, offset))
+      from.receive(bytes.slice(offset))
+      const server = endpoint("server", portable)
+      const [message] = messagesOf(from.takeEvents())
+      server.sendMessage(message!)
+      const output = outputOf(server)
+      assert.deepStrictEqual(output.slice(0, 4), Uint8Array.of(0x82, 126, 5000 >> 8, 5000 & 0xff), `at ${offset}`)
+      assert.deepStrictEqual(output.slice(4), payload, `at ${offset}`)
+      assert.deepStrictEqual(message!.bytes, payload, `at ${offset}`)
+    }
+  })
+})
