@@ -10,7 +10,7 @@ import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Fibers from "./internal/FiberTransport.ts"
+import * as Fibers from "./internal/platform/FiberTransport.ts"
 import type { Transport, TransportInfo } from "./Transport.ts"
 
 /**

@@ -11,7 +11,7 @@ import * as HttpServerRespondable from "@effect/platform/HttpServerRespondable"
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
-import { toHttpResponse } from "./internal/httpAnswer.ts"
+import { toHttpResponse } from "./internal/http/httpAnswer.ts"
 import type { TransportError } from "./TransportError.ts"
 
 /**

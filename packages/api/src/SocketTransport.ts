@@ -10,7 +10,7 @@
 import * as Socket from "@effect/platform/Socket"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Fibers from "./internal/FiberTransport.ts"
+import * as Fibers from "./internal/platform/FiberTransport.ts"
 import { SendRejected } from "./SendRejected.ts"
 import type { Transport, TransportInfo } from "./Transport.ts"
 import type { TransportOperation } from "./TransportError.ts"

@@ -14,8 +14,8 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as ConnectionOptions from "./ConnectionOptions.ts"
 import type { ConnectOptions } from "./ConnectOptions.ts"
-import * as House from "./internal/whatwgHouse.ts"
-import { define } from "./internal/whatwgWebSocket.ts"
+import * as House from "./internal/whatwg/house.ts"
+import { define } from "./internal/whatwg/webSocketClass.ts"
 import { WebSocketClient } from "./WebSocketClient.ts"
 
 /**

@@ -13,7 +13,7 @@
 import type { Role } from "@effect-ws/core/Role"
 import type * as Metric from "effect/Metric"
 import type { HandshakeReason } from "./HandshakeError.ts"
-import * as metrics from "./internal/metrics.ts"
+import * as metrics from "./internal/observing/metrics.ts"
 
 /**
  * Which way something went.

@@ -1,7 +1,7 @@
 /** What a client reads for an answer (RFC 9110 15.2, RFC 9112 6): pure, so that every cut of the bytes can be tried. */
 import * as ConnectionOptions from "@effect-ws/api/ConnectionOptions"
 import { assert, describe, it } from "@effect/vitest"
-import { AnswerReader } from "../../src/internal/AnswerReader.ts"
+import { AnswerReader } from "../../src/internal/opening/AnswerReader.ts"
 import { accepted, bytesOf, everyPrefix, everySplit, lines, textOf } from "../support/answering.ts"
 
 const makeReader = (options: ConnectionOptions.Input = {}): AnswerReader =>

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import * as Deadlines from "../../src/internal/Deadlines.ts"
-import { EndDeadlines } from "../../src/internal/EndDeadlines.ts"
+import { EndDeadlines } from "../../src/internal/connection/EndDeadlines.ts"
 import { leavesNothing, settled } from "../support/leaks.ts"
 
 const make = Effect.map(Deadlines.current, (deadlines) => {

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { Inbox, type InboxEvents, messageCost } from "../../src/internal/Inbox.ts"
+import { Inbox, type InboxEvents, messageCost } from "../../src/internal/connection/Inbox.ts"
 import { settled } from "../support/leaks.ts"
 import { atEveryPoint, CountingScheduler, describePoints, interruptions, pauses } from "../support/schedulers.ts"
 

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as TestClock from "effect/TestClock"
 import * as Deadlines from "../../src/internal/Deadlines.ts"
-import { type Loss, Opening } from "../../src/internal/Opening.ts"
+import { type Loss, Opening } from "../../src/internal/opening/Opening.ts"
 import { leavesNothing, makePair, settled } from "../support/leaks.ts"
 import { Peer, requestBytes } from "../support/Peer.ts"
 

@@ -4,8 +4,8 @@ import { emptyInfo, type Transport } from "@effect-ws/api/Transport"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import { Outbox } from "../../src/internal/Outbox.ts"
-import { type Fragment, OutgoingStream } from "../../src/internal/OutgoingStream.ts"
+import { Outbox } from "../../src/internal/connection/Outbox.ts"
+import { type Fragment, OutgoingStream } from "../../src/internal/connection/OutgoingStream.ts"
 
 /** A transport that takes what it is told to take. */
 const makeTransport = (highWaterMark: number) => {

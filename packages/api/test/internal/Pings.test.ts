@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import { Pings } from "../../src/internal/Pings.ts"
+import { Pings } from "../../src/internal/connection/Pings.ts"
 
 const ended = new ConnectionClosed({ received: undefined, sent: undefined, initiator: "peer", discarded: 0 })
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { Turns } from "../../src/internal/Turns.ts"
+import { Turns } from "../../src/internal/connection/Turns.ts"
 import { settled } from "../support/leaks.ts"
 import { isDone } from "../support/receiving.ts"
 

@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
 import * as Deadlines from "../../src/internal/Deadlines.ts"
-import { type Times, Watch } from "../../src/internal/Watch.ts"
+import { type Times, Watch } from "../../src/internal/connection/Watch.ts"
 import { leavesNothing } from "../support/leaks.ts"
 import {
   off,

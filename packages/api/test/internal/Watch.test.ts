@@ -3,7 +3,7 @@ import * as ConnectionOptions from "@effect-ws/api/ConnectionOptions"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
-import { timesOf } from "../../src/internal/Watch.ts"
+import { timesOf } from "../../src/internal/connection/Watch.ts"
 import { leavesNothing } from "../support/leaks.ts"
 import {
   off,

@@ -2,7 +2,7 @@ import type * as MemoryTransport from "@effect-ws/api/testing/MemoryTransport"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as TransportUse from "../../src/internal/transportUse.ts"
+import * as TransportUse from "../../src/internal/opening/transportUse.ts"
 import { leavesNothing, makePair } from "../support/leaks.ts"
 
 class Asking implements TransportUse.User {

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import * as Deadlines from "../../src/internal/Deadlines.ts"
-import { type Times, Watch } from "../../src/internal/Watch.ts"
+import { type Times, Watch } from "../../src/internal/connection/Watch.ts"
 
 export const off: Times = {
   idle: Infinity,

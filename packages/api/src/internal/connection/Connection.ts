@@ -1,0 +1,492 @@
+/**
+ * The engine of one open connection: it stands between the transport and the fibers, and knows the order of its end.
+ *
+ * Everything here runs to its end at once, called by the transport or by an effect: a chunk goes through the protocol in
+ * one pass, its messages go to the inbox, and whoever waits there is woken once.
+ */
+import * as CloseCode from "@effect-ws/core/CloseCode"
+import type { CloseReason } from "@effect-ws/core/CloseReason"
+import * as Protocol from "@effect-ws/core/Protocol"
+import type { Failed, PiecesReceived, ProtocolEvent } from "@effect-ws/core/ProtocolEvent"
+import * as ProtocolFault from "@effect-ws/core/ProtocolFault"
+import type { Message } from "@effect-ws/core/Message"
+import type { Role } from "@effect-ws/core/Role"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { ConnectionClosed } from "../../ConnectionClosed.ts"
+import type { ConnectionOptions } from "../../ConnectionOptions.ts"
+import type { ConnectionStatus } from "../../ConnectionStatus.ts"
+import { ConnectionTimeout } from "../../ConnectionTimeout.ts"
+import { MessageTooBig } from "../../MessageTooBig.ts"
+import { ProtocolError } from "../../ProtocolError.ts"
+import type { Transport, TransportSink } from "../../Transport.ts"
+import type { TransportError } from "../../TransportError.ts"
+import type { WebSocketError } from "../../WebSocketError.ts"
+import type { Deadlines } from "../Deadlines.ts"
+import { type ControlListener, ControlListeners } from "./ControlListeners.ts"
+import { EndDeadlines } from "./EndDeadlines.ts"
+import type { Engine } from "../Engine.ts"
+import { Inbox, type InboxEvents, messageCost } from "./Inbox.ts"
+import { type Meter, meters } from "../observing/metrics.ts"
+import { Outbox, type OutboxEvents } from "./Outbox.ts"
+import { Sending } from "./Sending.ts"
+import { StreamReader } from "./StreamReader.ts"
+import { Turns } from "./Turns.ts"
+import { timesOf, Watch, type Watched } from "./Watch.ts"
+import { withoutStack } from "./withoutStack.ts"
+
+export class Connection implements TransportSink, InboxEvents, OutboxEvents, Watched {
+  readonly role: Role
+  readonly transport: Transport
+  readonly protocol: Protocol.Protocol
+  readonly inbox: Inbox
+  readonly sending: Sending
+  /** The number of the connection in this process, or 0 until somebody needs one. */
+  id = 0
+  /** Is called when the end begins, once or more. */
+  onEnding: (() => void) | undefined = undefined
+  /** What ended the connection, from the moment on that it is known; the transport may live a little longer. */
+  failure: WebSocketError | undefined = undefined
+
+  private readonly options: ConnectionOptions
+  private readonly outbox: Outbox
+  private readonly watch: Watch
+  private ends: EndDeadlines | undefined = undefined
+  private readonly deadlines: Deadlines
+  private readonly meter: Meter
+  private received = 0
+  private reader: StreamReader | undefined = undefined
+  private turns: Turns | undefined = undefined
+  private controlListeners: ControlListeners | undefined = undefined
+  private endWaiters: Set<() => void> | undefined = undefined
+  private isOver = false
+  private isPaused = false
+  // We began to close, or nobody will read any more: what doesn't fit into the inbox is dropped.
+  private isClosing = false
+  private peerEnded = false
+  // What will end the connection when the messages in front of it are handled.
+  private ending: (() => WebSocketError) | undefined = undefined
+  private discardedCount = 0
+  private discardedBytes = 0
+
+  constructor(
+    transport: Transport,
+    role: Role,
+    engine: Engine,
+    options: ConnectionOptions,
+    deflate?: Protocol.Deflate
+  ) {
+    this.role = role
+    this.transport = transport
+    this.options = options
+    this.protocol = Protocol.make({
+      role,
+      maskingKeys: role === "client" ? engine.entropy.maskingKey : undefined,
+      byteOps: engine.byteOps,
+      maxMessageSize: options.maxMessageSize,
+      maxStreamedSize: options.maxStreamedSize,
+      fragmentSize: options.fragmentSize,
+      validateText: options.validateText,
+      deflate,
+      deferClose: true
+    })
+    this.inbox = new Inbox(options.maxMessageSize, this)
+    this.meter = meters[role]
+    this.outbox = new Outbox(this.protocol, transport, options.sendHighWaterMark, this, deflate?.codec)
+    this.sending = new Sending(this.protocol, this.outbox, options, engine.deadlines)
+    this.watch = new Watch(timesOf(options), engine.deadlines, this)
+    this.deadlines = engine.deadlines
+  }
+
+  /** Takes over the transport, and the bytes that came behind the head of the opening handshake. */
+  start(leftover: Uint8Array | undefined): void {
+    this.meter.opened()
+    this.transport.start(this)
+    this.transport.resume()
+    // May fill the inbox, and pause.
+    if (leftover !== undefined && leftover.length > 0) this.chunk(leftover)
+  }
+
+  // --- what the transport tells -------------------------------------------------------------------------------------
+
+  chunk(bytes: Uint8Array): void {
+    this.ends?.heard()
+    if (!this.protocol.receives) {
+      this.meter.received(0, bytes.length)
+      return this.discardBytes(bytes.length)
+    }
+    this.outbox.cork()
+    this.protocol.receive(bytes)
+    this.handleEvents()
+    this.meter.received(this.received, bytes.length)
+    this.received = 0
+    this.watch.heard(this.protocol.isInMessage && this.reader === undefined)
+    this.inbox.deliver()
+    this.outbox.uncork(this.inbox.isEmpty)
+    this.pauseIfFull()
+  }
+
+  end(): void {
+    this.peerEnded = true
+    this.watch.stop()
+    if (this.ending !== undefined) return
+    if (this.failure === undefined) this.settle(this.closedOutcome())
+    this.protocol.receiveEnd()
+    this.endTransport()
+  }
+
+  drained(): void {
+    this.outbox.drained()
+  }
+
+  closed(error: TransportError | undefined): void {
+    this.settle(this.ending?.() ?? error ?? this.closedOutcome())
+    this.ending = undefined
+    this.protocol.receiveEnd()
+    this.isOver = true
+    this.isPaused = false
+    this.watch.stop()
+    this.ends?.cancel()
+    this.meter.ended(this.protocol.closeReceived, this.protocol.closeSent)
+    for (const wake of this.endWaiters ?? []) wake()
+    this.endWaiters = undefined
+    this.controlListeners?.show(undefined)
+  }
+
+  // --- what the application asks for --------------------------------------------------------------------------------
+
+  /** Begins the closing handshake, if nothing else has begun the end. */
+  beginClose(reason: CloseReason): void {
+    if (this.failure !== undefined) return
+    this.onEnding?.()
+    this.outbox.complete()
+    if (!this.protocol.close(reason)) return
+    if (this.ending !== undefined) return this.conclude()
+    this.discardFromNow()
+    this.sending.close()
+    this.outbox.flush()
+    this.awaitTransportEnd()
+  }
+
+  /** Waits until the transport has ended and returns why. */
+  get awaitEnd(): Effect.Effect<WebSocketError> {
+    return Effect.async<WebSocketError>((resume) => {
+      const forget = this.whenEnded(() => resume(Exit.succeed(this.failure!)))
+      return Effect.sync(forget)
+    })
+  }
+
+  /** Calls back when the transport has ended, at once if it has. Returns how to give that up. */
+  whenEnded(onEnd: () => void): () => void {
+    if (this.isOver) {
+      onEnd()
+      return ignore
+    }
+    const waiters = (this.endWaiters ??= new Set())
+    waiters.add(onEnd)
+    return () => void waiters.delete(onEnd)
+  }
+
+  /** Ends the connection as a closing scope does: a closing handshake that ends within its deadline, whatever happens. */
+  release(reason: CloseReason): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.shutdown(reason)
+      return Effect.asVoid(this.awaitEnd)
+    })
+  }
+
+  /** Begins what `release` waits for. */
+  shutdown(reason: CloseReason): void {
+    this.beginClose(reason)
+    this.discardFromNow()
+    if (!this.isOver) this.endDeadlines.endSilence()
+  }
+
+  /** Ends both directions at once, without a word. */
+  destroy(): void {
+    if (!this.isOver && this.failure === undefined) this.isClosing = true
+    this.settle(this.closedOutcome())
+    this.transport.destroy()
+  }
+
+  /** Lets one fiber alone read, message by message, each piece by piece. */
+  holdReading(): StreamReader {
+    this.watch.messageOver()
+    return (this.reader = new StreamReader(this.inbox, this.protocol, () => this.onIdle()))
+  }
+
+  /** Lets others read again. Does nothing the second time. */
+  releaseReading(reader: StreamReader): void {
+    if (this.reader !== reader) return
+    this.reader = undefined
+    reader.release()
+  }
+
+  /** The turn to hold the reading: one at a time, in order of arrival. */
+  get readers(): Turns {
+    return (this.turns ??= new Turns())
+  }
+
+  /**
+   * Shows the control frames that come to `listener`, and `undefined` at the end of the connection, until the function that is
+   * returned is called.
+   */
+  listenToControl(listener: ControlListener): () => void {
+    if (this.isOver) listener(undefined)
+    return (this.controlListeners ??= new ControlListeners()).add(listener)
+  }
+
+  get fragmentSize(): number | undefined {
+    return this.options.fragmentSize
+  }
+
+  get status(): ConnectionStatus {
+    const state = this.isOver ? "closed" : this.isEnding ? "closing" : "open"
+    const { inbox, isPaused, outbox, sending } = this
+    return { state, incoming: inbox.held, outgoing: outbox.held, dropped: sending.dropped, isPaused }
+  }
+
+  // --- what the inbox, the outbox and the watch tell -------------------------------------------------------------------
+
+  onTaken(): void {
+    this.resumeIfRoom()
+  }
+
+  // Whoever comes for a whole message can't have the one that is coming in.
+  onIdle(): void {
+    if (this.protocol.isOversized && this.reader === undefined) this.refuseOversized()
+    if (this.inbox.handling === 0) this.conclude()
+  }
+
+  onOversized(size: number): void {
+    this.failWith(ProtocolFault.messageTooBig(size, this.options.maxMessageSize))
+  }
+
+  onFull(): void {
+    this.watch.stuck()
+  }
+
+  onRoom(): void {
+    this.watch.unstuck()
+  }
+
+  onWritten(messages: number, bytes: number): void {
+    this.meter.sent(messages, bytes)
+  }
+
+  get taken(): number {
+    return this.outbox.taken
+  }
+
+  keepAlive(): void {
+    if (!this.protocol.ping(empty)) return
+    this.outbox.flush()
+  }
+
+  /** A time is over: the peer is told, if it can still be told something, and then the transport ends. */
+  expire(phase: WatchedPhase, millis: number): void {
+    this.settle(new ConnectionTimeout({ phase, duration: Duration.millis(millis) }))
+    this.protocol.close({ code: timeoutCodes[phase], reason: `${phase} timeout` })
+    this.ending = undefined
+    this.discardFromNow()
+    this.endTransport()
+    if (!this.isOver) this.endDeadlines.endSilence()
+  }
+
+  // --- events -------------------------------------------------------------------------------------------------------
+
+  private handleEvents(): void {
+    for (const event of this.protocol.takeEvents()) this.handle(event)
+  }
+
+  private handle(event: ProtocolEvent): void {
+    switch (event._tag) {
+      case "Text":
+      case "Binary":
+        return this.deliver(event)
+      case "Pieces":
+        return this.reader && this.deliverPieces(this.reader, event)
+      case "Ping":
+        return this.controlListeners?.show(event)
+      case "Pong":
+        this.controlListeners?.show(event)
+        return this.sending.answer(event.payload)
+      case "Close":
+        this.controlListeners?.show(event)
+        return this.endWhenHandled(() => this.closedOutcome())
+      case "Failed":
+        return this.endWhenHandled(() => errorOf(event.fault))
+    }
+  }
+
+  private refuseOversized(): void {
+    this.protocol.refuseOversized()
+    this.handleEvents()
+    this.outbox.schedule()
+  }
+
+  private failWith(fault: ProtocolFault.MessageTooBig): void {
+    if (!this.protocol.receives) {
+      this.settle(errorOf(fault))
+      return this.conclude()
+    }
+    this.protocol.fail(fault)
+    this.handleEvents()
+    this.outbox.schedule()
+  }
+
+  private deliver(message: Message): void {
+    this.received++
+    this.watch.messageOver()
+    if (!this.isClosing || this.inbox.held <= this.options.inboxHighWaterMark) return this.inbox.push(message)
+    this.discardedCount++
+    this.discardBytes(message.byteLength + messageCost)
+  }
+
+  // Nobody makes anything of a message with a hole in it: of one whose reader is too slow nothing more is delivered.
+  private deliverPieces(reader: StreamReader, event: PiecesReceived): void {
+    if (event.ends) this.received++
+    const hasRoom = !this.isClosing || this.inbox.held <= this.options.inboxHighWaterMark
+    if (hasRoom && !reader.isTorn) return reader.push(event)
+    if (!reader.isTorn) this.discardedCount++
+    reader.isTorn = true
+    this.discardBytes(event.pieces.reduce((size, piece) => size + piece.length, 0))
+  }
+
+  // 5.5.1: our Close frame waits until the messages in front of it are handled, so that the replies to them go first. That
+  // is when somebody comes back for more; whoever doesn't is not waited for long.
+  private endWhenHandled(ending: () => WebSocketError): void {
+    this.ending = ending
+    this.onEnding?.()
+    this.watch.stop()
+    if (!this.protocol.owesClose || this.inbox.isIdle) return this.conclude()
+    this.endDeadlines.awaitHandling(() => this.conclude())
+  }
+
+  private conclude(): void {
+    const ending = this.ending
+    if (ending === undefined) return
+    this.ending = undefined
+    this.ends?.handled()
+    this.outbox.complete()
+    this.protocol.answerClose()
+    this.endAfter(ending())
+  }
+
+  // 7.1.1: nothing more is owed but the end of the transport, which the server begins and the client waits for. Whoever
+  // fails the connection doesn't wait (7.1.7).
+  private endAfter(failure: WebSocketError): void {
+    this.settle(failure)
+    this.discardFromNow()
+    this.outbox.flush()
+    this.awaitTransportEnd()
+    if (this.role === "server" || this.protocol.state === "Failed" || this.peerEnded) this.endTransport()
+  }
+
+  private endTransport(): void {
+    this.outbox.flush()
+    this.awaitTransportEnd()
+    this.transport.end()
+  }
+
+  private settle(failure: WebSocketError): void {
+    if (this.failure !== undefined) return
+    this.failure = failure
+    this.onEnding?.()
+    this.inbox.finish(failure)
+    this.sending.fail(failure)
+  }
+
+  private awaitTransportEnd(): void {
+    if (!this.isOver) this.endDeadlines.awaitEnd(this.options.closeTimeout)
+  }
+
+  private get endDeadlines(): EndDeadlines {
+    return (this.ends ??= new EndDeadlines(this.deadlines, (error) => this.giveUp(error)))
+  }
+
+  private giveUp(error: ConnectionTimeout): void {
+    this.settle(error)
+    this.transport.destroy()
+  }
+
+  private closedOutcome(): ConnectionClosed {
+    const { closeReceived: received, closeSent: sent } = this.protocol
+    const initiator = this.isClosing ? "local" : "peer"
+    return withoutStack(() => new ConnectionClosed({ received, sent, initiator, discarded: this.discardedCount }))
+  }
+
+  // --- reading and not reading ----------------------------------------------------------------------------------------
+
+  // Whoever awaits the end has to read on.
+  private get isEnding(): boolean {
+    return this.isClosing || this.ending !== undefined || this.failure !== undefined
+  }
+
+  private pauseIfFull(): void {
+    if (this.protocol.isOversized) return this.decideOnOversized()
+    if (this.inbox.held > this.options.inboxHighWaterMark && !this.isEnding) this.pause()
+  }
+
+  // It goes on when somebody takes it piece by piece, and ends as soon as somebody wants it as a whole, or nobody at all.
+  private decideOnOversized(): void {
+    if (this.isEnding || this.inbox.isAwaited) this.refuseOversized()
+    else this.pause()
+  }
+
+  private pause(): void {
+    if (this.isPaused) return
+    this.isPaused = true
+    this.meter.paused()
+    this.watch.pause()
+    this.transport.pause()
+  }
+
+  private resumeIfRoom(): void {
+    if (!this.isPaused || this.protocol.isOversized) return
+    if (this.inbox.held <= this.options.inboxHighWaterMark / 2) this.resume()
+  }
+
+  private resume(): void {
+    if (!this.isPaused) return
+    this.isPaused = false
+    this.watch.resume()
+    this.transport.resume()
+  }
+
+  // The Close frame of the peer may be behind anything: reading goes on, whether somebody takes the messages or not.
+  private discardFromNow(): void {
+    if (this.failure === undefined) this.isClosing = true
+    this.watch.stop()
+    this.resume()
+    if (this.protocol.isOversized) this.refuseOversized()
+  }
+
+  private discardBytes(count: number): void {
+    this.discardedBytes += count
+    if (this.discardedBytes > maxDiscarded) this.destroy()
+  }
+}
+
+type WatchedPhase = Parameters<Watched["expire"]>[0]
+
+// Policy is what a peer violates that dribbles; we go away from a connection that is idle or old; the rest is a fault.
+const timeoutCodes: { readonly [P in WatchedPhase]: number } = {
+  idle: CloseCode.GoingAway,
+  lifetime: CloseCode.GoingAway,
+  message: CloseCode.PolicyViolation,
+  pong: CloseCode.InternalError,
+  write: CloseCode.InternalError
+}
+
+const empty = new Uint8Array(0)
+const ignore = (): void => {}
+
+/** In bytes: what is read and dropped while the end is awaited, before the transport is destroyed. */
+const maxDiscarded = 1024 * 1024
+
+const errorOf = (fault: Failed["fault"]): WebSocketError =>
+  fault._tag === "MessageTooBig"
+    ? new MessageTooBig({ limit: fault.limit, size: fault.size })
+    : new ProtocolError({ reason: fault })
