@@ -26,8 +26,8 @@ const collect = (socket: WebSocket.WebSocket) =>
 
 /** How many look at the control frames of the connection. */
 const listenersOf = (socket: WebSocket.WebSocket): number =>
-  (socket as unknown as { connection: { controlListeners?: ReadonlySet<unknown> } }).connection.controlListeners
-    ?.size ?? 0
+  (socket as unknown as { connection: { controlListeners?: { listeners: ReadonlySet<unknown> } } }).connection
+    .controlListeners?.listeners?.size ?? 0
 
 describe.each(roles)("WebSocket of a %s: controlFrames", (role) => {
   it.effect(`${role} shows Pings, Pongs and the Close frame to all who look, and answers them all the same`, () =>
