@@ -2,11 +2,13 @@
  * What goes wrong with WebSockets under the stock HTTP server, and doesn't under ours: each scenario runs on both.
  */
 import { HandshakeError } from "@effect-ws/api/HandshakeError"
+import * as WebSocket from "@effect-ws/api/WebSocket"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as Socket from "@effect/platform/Socket"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { fileURLToPath } from "node:url"
@@ -22,6 +24,7 @@ import {
 } from "./support/httpServers.ts"
 import { makeInbox } from "./support/inbox.ts"
 import { withoutLeaks } from "./support/leaks.ts"
+import { openWs } from "./support/peers.ts"
 import * as Programs from "./support/programs.ts"
 import { rawClient, type RawPeer, rawOpen, rawUpgrade, upgradeRequest } from "./support/rawPeer.ts"
 import { event, turn } from "./support/sockets.ts"
@@ -205,6 +208,45 @@ describe("a peer that says nothing any more", () => {
       assert.notStrictEqual(yield* other.nextFrame, "8 03 e9")
       other.socket.destroy()
       yield* event(other.socket, "close")
+    })
+  )
+})
+
+describe("what a route knows of its connection", () => {
+  // Told by a connection of ours, whatever it is below.
+  const facts = ["subprotocol", "response", "ping", "pong", "close", "controlFrames", "status"] as const
+
+  it.live("server tells nothing of it through the stock socket, and all of it through acceptHttp", () =>
+    Effect.gen(function* () {
+      const told = makeInbox<unknown>()
+      const stocks: App = Effect.flatMap(upgrade, (socket) => {
+        told.push(facts.filter((fact) => fact in socket))
+        return runSocket(socket)
+      })
+      const accepts: App = Effect.gen(function* () {
+        const socket = yield* WebSocket.acceptHttp({ subprotocols: ["b"] })
+        told.push(facts.filter((fact) => fact in socket))
+        told.push(socket.subprotocol)
+        told.push(Duration.isDuration(yield* socket.ping()))
+        const { received, sent } = yield* socket.close({ code: 3000, reason: "bye" })
+        told.push([sent?.code, received?.code])
+        return HttpServerResponse.empty()
+      }).pipe(Effect.scoped, Effect.orDie)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const server = yield* serveHanging(stock(), stocks)
+          yield* openWs(server.url, { subprotocols: ["a", "b"] })
+          assert.deepStrictEqual(yield* told.next, [])
+        })
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const server = yield* serveHttp(ours(), accepts)
+          yield* openWs(server.url, { subprotocols: ["a", "b"] })
+          assert.deepStrictEqual(yield* told.next, [...facts])
+          assert.deepStrictEqual([yield* told.next, yield* told.next, yield* told.next], ["b", true, [3000, 3000]])
+        })
+      )
     })
   )
 })
