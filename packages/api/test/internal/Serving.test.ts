@@ -23,7 +23,9 @@ const make = (handle: House<never>["handle"]) =>
 
 /** How many connections, requests and fibers it holds, each. */
 const holds = (serving: Serving<never>) =>
-  Object.values(serving).flatMap((value) => (value instanceof Set ? [value.size] : []))
+  [...Object.values(serving), ...Object.values((serving as unknown as { readonly guests: object }).guests)].flatMap(
+    (value: unknown) => (value instanceof Set ? [value.size] : [])
+  )
 
 describe("Serving", () => {
   it.effect("server holds nothing of connections that are over, however they ended", () =>

@@ -190,5 +190,6 @@ export const releaseReason = (exit: Exit.Exit<unknown, unknown>): CloseReason.Cl
 
 const controlBuffer = 64
 const empty = new Uint8Array(0)
-const goingAway: CloseReason.CloseReason = { code: 1001, reason: "" }
+/** What the Close frame says when we go away, as a server that is shut down (RFC 6455 7.4.1). */
+export const goingAway: CloseReason.CloseReason = { code: 1001, reason: "" }
 const internalError: CloseReason.CloseReason = { code: 1011, reason: "" }

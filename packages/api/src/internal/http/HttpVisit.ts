@@ -134,7 +134,7 @@ export class HttpVisit implements PendingUpgrade {
   shutdown(): void {
     this.opening.opening.lose({ _tag: "ShuttingDown" })
     this.opening.opening.hurry()
-    this.connection?.shutdown(goingAway)
+    this.connection?.shutdown(Handle.goingAway)
   }
 
   destroy(): void {
@@ -231,5 +231,3 @@ const reasonOf = (exit: Exit.Exit<HttpServerResponse, unknown>): CloseReason | u
   if (Exit.isFailure(exit)) return Handle.releaseReason(exit)
   return exit.value.status >= 500 ? Handle.releaseReason(Exit.die(undefined)) : undefined
 }
-
-const goingAway: CloseReason = { code: 1001, reason: "" }

@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
+import { isClean } from "../connection/isClean.ts"
 import type { Connection } from "../connection/Connection.ts"
 import * as attributes from "./spanAttributes.ts"
 import { type AnyFiber, timeOf } from "./tracing.ts"
@@ -43,8 +44,7 @@ class EndSpan {
     const error = this.connection.failure!
     const span = this.begin()
     attributes.set(span, attributes.ofEnd(this.connection, error))
-    const isClean = error._tag === "ConnectionClosed" && error.clean
-    span.end(this.now(), isClean ? Exit.void : Exit.fail(error))
+    span.end(this.now(), isClean(error) ? Exit.void : Exit.fail(error))
   }
 
   private make(): Tracer.Span {

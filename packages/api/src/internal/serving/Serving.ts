@@ -4,11 +4,10 @@
  * Shutting down is done for all side by side: no new ones, a 503 to whom was not answered yet, a Close frame with 1001 to
  * the others; then the handlers may finish until the deadline.
  */
-import type { CloseReason } from "@effect-ws/core/CloseReason"
 import * as Headers from "@effect-ws/core/Headers"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import type * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
@@ -24,23 +23,22 @@ import * as answers from "../opening/answers.ts"
 import * as Refusals from "../opening/refusals.ts"
 import * as Tracing from "../observing/tracingServer.ts"
 import { TurnedAway } from "../opening/TurnedAway.ts"
+import { Guests } from "./Guests.ts"
 import { type Annotation, type House, Visit } from "./Visit.ts"
 
 export class Serving<R> {
   private readonly house: House<R>
-  private readonly visits = new Set<Visit<R>>()
-  private readonly fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  private readonly guests = new Guests<Visit<R>>()
   private readonly runtime: Runtime.Runtime<R>
   private readonly turnedAway = new Set<TurnedAway>()
   private isShuttingDown = false
-  private onIdle: () => void = () => {}
 
   constructor(house: Omit<House<R>, "fork" | "forkFor">, runtime: Runtime.Runtime<R>) {
     this.runtime = runtime
     this.house = {
       ...house,
-      fork: (effect) => void this.track(Runtime.runFork(runtime, effect)),
-      forkFor: (annotation, effect, scope) => this.track(this.forkFor(annotation, effect, scope))
+      fork: (effect) => void this.guests.track(Runtime.runFork(runtime, effect)),
+      forkFor: (annotation, effect, scope) => this.guests.track(this.forkFor(annotation, effect, scope))
     }
   }
 
@@ -55,8 +53,8 @@ export class Serving<R> {
       place.leave()
       return this.turnAway(transport, overloaded)
     }
-    const visit = new Visit(this.house, incoming, place, (visit) => this.remove(this.visits, visit))
-    this.visits.add(visit)
+    const visit = new Visit(this.house, incoming, place, (visit) => this.guests.remove(visit))
+    this.guests.add(visit)
     visit.begin()
   }
 
@@ -64,29 +62,8 @@ export class Serving<R> {
   readonly shutdown: Effect.Effect<void> = Effect.suspend(() => {
     this.isShuttingDown = true
     for (const turnedAway of this.turnedAway) turnedAway.destroy()
-    for (const visit of this.visits) visit.shutdown()
-    for (const { exchange } of this.visits) exchange?.connection?.shutdown(goingAway)
-    // Shutting down is part of a release: without `interruptible` the timeout would wait for what it gave up.
-    return Effect.interruptible(this.idle).pipe(
-      Effect.timeoutOption(this.house.settings.connection.closeTimeout),
-      Effect.andThen(Effect.suspend(() => this.interruptAll()))
-    )
+    return this.guests.shutdown(this.house.settings.connection)
   })
-
-  // Refusals are on their way when the fibers that wrote them are done already.
-  private readonly idle: Effect.Effect<void> = Effect.async<void>((resume) => {
-    this.onIdle = () => resume(Effect.void)
-    this.tellIdle()
-  })
-
-  private tellIdle(): void {
-    if (this.visits.size === 0 && this.fibers.size === 0) this.onIdle()
-  }
-
-  private remove<A>(set: Set<A>, element: A): void {
-    set.delete(element)
-    this.tellIdle()
-  }
 
   // By hand: an effect around that of a handler would stay as long as that does.
   private forkFor<A, E>(
@@ -102,13 +79,6 @@ export class Serving<R> {
       return FiberRefs.updateAs(refs, { fiberId, fiberRef: FiberRef.currentLogAnnotations, value: annotations })
     }
     return Runtime.runFork(runtime, effect, { updateRefs })
-  }
-
-  // The last of a connection may begin when its fiber has ended: that is seen to before the fiber is no longer counted.
-  private track<A, E>(fiber: Fiber.RuntimeFiber<A, E>): Fiber.RuntimeFiber<A, E> {
-    this.fibers.add(fiber)
-    fiber.addObserver(() => queueMicrotask(() => this.remove(this.fibers, fiber)))
-    return fiber
   }
 
   /** Counts the address of the peer at once where no proxy will name another one. */
@@ -129,15 +99,9 @@ export class Serving<R> {
       new TurnedAway(transport, bytes, engine.deadlines, (turnedAway) => this.turnedAway.delete(turnedAway))
     )
   }
-
-  private interruptAll(): Effect.Effect<void> {
-    for (const visit of this.visits) visit.destroy()
-    return Effect.zipRight(Fiber.interruptAll(Array.from(this.fibers)), this.idle)
-  }
 }
 
 /** How many may be on their way out at once, with their answer; further ones go without. */
 const maxTurnedAway = 1024
 
 const unread = { host: "", fields: Headers.empty }
-const goingAway: CloseReason = { code: 1001, reason: "" }

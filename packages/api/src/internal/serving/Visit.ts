@@ -32,6 +32,7 @@ import * as Exchanges from "../opening/Exchange.ts"
 import type { ReadFailure } from "../opening/Opening.ts"
 import { quoted } from "../quoted.ts"
 import { ServerOpening, type Settings } from "../opening/ServerOpening.ts"
+import * as Handle from "../connection/handle.ts"
 import * as connectionIds from "../observing/connectionIds.ts"
 import * as Tracing from "../observing/tracingServer.ts"
 
@@ -96,6 +97,7 @@ export class Visit<R> implements AttendantHouse<R> {
     this.opening.opening.lose({ _tag: "ShuttingDown" })
     // Whoever was refused, now or before, has got the answer.
     this.opening.opening.hurry()
+    this.exchange?.connection?.shutdown(Handle.goingAway)
   }
 
   destroy(): void {

@@ -4,6 +4,8 @@
  *
  * @see https://websockets.spec.whatwg.org/#the-websocket-interface
  */
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import { portable } from "@effect-ws/core/ByteOps"
 import * as CloseReason from "@effect-ws/core/CloseReason"
 import * as Subprotocol from "@effect-ws/core/Subprotocol"
@@ -66,13 +68,7 @@ export const sizeOf = (data: SendData): number => {
   return data instanceof Uint8Array ? data.byteLength : data.size
 }
 
-const parse = (text: string): URL | undefined => {
-  try {
-    return new URL(text)
-  } catch {
-    return undefined
-  }
-}
+const parse = (text: string): URL | undefined => Option.getOrUndefined(Either.getRight(Either.try(() => new URL(text))))
 
 const isIterable = (value: unknown): value is Iterable<unknown> =>
   ((typeof value === "object" && value !== null) || typeof value === "function") && Symbol.iterator in value
