@@ -60,8 +60,16 @@ export interface Transport {
  * @category models
  */
 export interface TransportSink {
-  /** Takes bytes from the peer. The chunk belongs to the sink from here on and may be altered in place. */
-  readonly chunk: (bytes: Uint8Array) => void
+  /**
+   * Whether the sink keeps nothing of a chunk that it was only lent. By default it isn't lent any: a transport that reads into
+   * memory which it uses again copies what it gives then.
+   */
+  readonly borrows?: boolean | undefined
+  /**
+   * Takes bytes from the peer. The chunk may be altered in place, and belongs to the sink from here on; or, when `isLent` says
+   * so, which happens only to a sink that borrows, for the time of the call.
+   */
+  readonly chunk: (bytes: Uint8Array, isLent?: boolean) => void
   /** Tells that the peer has ended its writing half. Writing goes on. */
   readonly end: () => void
   /** Tells that room is back after a `write` that returned `false`. */

@@ -149,11 +149,12 @@ export class Protocol {
   }
 
   /**
-   * Takes bytes from the peer, cut anywhere. The chunk is unmasked in place, and messages may keep views of it, so it must
-   * not be used for anything else afterwards.
+   * Takes bytes from the peer, cut anywhere. The chunk is altered in place, and messages may keep views of it, so it must not
+   * be used for anything else afterwards; unless `isLent` says that it will be, then nothing of it is kept.
    */
-  receive(chunk: Uint8Array): void {
+  receive(chunk: Uint8Array, isLent = false): void {
     if (!this.receives) return
+    this.receiver.isLent = isLent
     const decoder = this.decoder
     decoder.push(chunk)
     while (this.receives) {

@@ -52,6 +52,32 @@ describe.each(roles)("5.2 a message that a %s has received", (role) => {
     })
   }
 
+  it.each([
+    [2048, 1],
+    [100, 2]
+  ])(
+    "server passes on fragments of one chunk, the first of %i bytes, in %i pieces, and harms no other",
+    (size, count) => {
+      const from = endpoint(role, portable)
+      const payload = sequence(9000)
+      const parts = [payload.slice(0, size), payload.slice(size, 5000), payload.slice(5000)]
+      const fragments = parts.map((part, at) =>
+        at === 0 ? peer.binary(part, false) : peer.frame({ fin: at === 2, opcode: 0, payload: part })
+      )
+      from.receive(concat([peer.binary(sequence(7)), ...fragments, peer.binary(sequence(9))]))
+      const messages = messagesOf(from.takeEvents())
+      const server = endpoint("server", portable)
+      server.sendMessage(messages[1]!)
+      const output = server.takeOutput()
+      assert.strictEqual(output.length, count)
+      assert.deepStrictEqual(concat(output).slice(4), payload)
+      assert.deepStrictEqual(
+        messages.map(({ bytes }) => bytes),
+        [sequence(7), payload, sequence(9)]
+      )
+    }
+  )
+
   it("server passes on what came behind a header that was torn at any offset", () => {
     const payload = sequence(5000)
     const bytes = peer.binary(payload)

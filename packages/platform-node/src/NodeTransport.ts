@@ -12,6 +12,7 @@ import type { Address } from "@effect/platform/SocketServer"
 import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as Tls from "node:tls"
+import { lendReads } from "./internal/lentReads.ts"
 import { fromStream } from "./internal/transportErrors.ts"
 
 /**
@@ -32,8 +33,8 @@ export interface Options {
  *
  * **Details**
  *
- * The chunks that a sink is given are the `Buffer`s that the stream read, without a copy; a `Buffer` is a `Uint8Array`.
- * Several chunks of one `write` go out in one system call. Nagle's algorithm is switched off on a socket. The
+ * The chunks that a sink is given are the `Buffer`s that the stream read, without a copy; a `Buffer` is a `Uint8Array`. A
+ * plain socket reads what is small into memory that it uses again, and lends it to a sink that borrows. Several chunks of one `write` go out in one system call. Nagle's algorithm is switched off on a socket. The
  * stream's own writable high-water mark decides when `write` returns `false`, its readable one how much is read ahead
  * while paused.
  *
@@ -107,9 +108,7 @@ class DuplexTransport implements Transport {
     if (this.owesDrained && !this.duplex.writableNeedDrain) process.nextTick(this.onDrain)
     if (this.isStarted || this.isOver) return
     this.isStarted = true
-    // Else the listener alone would make the stream flow.
-    if (this.isPaused) this.duplex.pause()
-    this.duplex.on("data", this.onData)
+    this.listen()
     if (!this.isPaused) this.call(() => this.duplex.resume())
   }
 
@@ -143,6 +142,14 @@ class DuplexTransport implements Transport {
     this.call(() => this.duplex.destroy())
   }
 
+  private listen(): void {
+    const { duplex } = this
+    const isLending = duplex instanceof Net.Socket && lendReads(duplex, this)
+    // A socket may have begun to read ahead, and a listener alone would make a stream flow.
+    if (this.isPaused) duplex.pause()
+    if (!isLending) duplex.on("data", this.onData)
+  }
+
   private writeAll(chunks: ReadonlyArray<Uint8Array>): boolean {
     const { duplex } = this
     let hasRoom = true
@@ -152,10 +159,17 @@ class DuplexTransport implements Transport {
     return hasRoom
   }
 
+  /** Takes what was read. */
+  read(bytes: Uint8Array, isLent: boolean): void {
+    this.count(bytes.length)
+    const sink = this.sink!
+    if (isLent && sink.borrows === true) sink.chunk(bytes, true)
+    else sink.chunk(isLent ? new Uint8Array(bytes) : bytes)
+  }
+
   private readonly onData = (chunk: Uint8Array): void => {
-    this.count(chunk.length)
-    if (this.mustWait()) this.tellLater(() => this.sink!.chunk(chunk))
-    else this.sink!.chunk(chunk)
+    if (this.mustWait()) this.tellLater(() => this.read(chunk, false))
+    else this.read(chunk, false)
   }
 
   // Node reads the same stream again and again while there is something, and does all that follows from it, before it looks

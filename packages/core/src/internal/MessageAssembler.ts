@@ -3,7 +3,9 @@
  *
  * What it holds is in proportion to the bytes that came, never to what a header announced: small pieces are copied into
  * blocks, so that 4 MiB in fragments of 64 bytes are an honest message, and large ones are kept where they are. A small
- * message never keeps a large chunk alive.
+ * message never keeps a large chunk alive, and none keeps one that was only lent.
+ *
+ * The fragments of a chunk are moved together within it, over the headers between them, which have been read.
  */
 import type { ByteOps } from "../ByteOps.ts"
 import * as Frame from "../Frame.ts"
@@ -28,6 +30,14 @@ export class MessageAssembler {
   private used = 0
   // Counts the bytes of this message that were copied.
   private copied = 0
+  // What the chunk that is coming in has brought of the message, moved together.
+  private chunk: Uint8Array = empty
+  private start = 0
+  private end = 0
+  private isLent = false
+  private firstSize = 0
+  // Of the only piece of the message: how many bytes of its own header lie in front of it.
+  private headroom = 0
 
   /** Makes an assembler that allocates and decodes with `byteOps`. */
   constructor(byteOps: ByteOps) {
@@ -41,31 +51,45 @@ export class MessageAssembler {
     this.size = 0
   }
 
-  /** Makes a message of a single frame that lies in one chunk as a whole. The chunk must not change any more. */
+  /** Makes a message of a single frame that lies in one chunk as a whole. Unless it is lent, the chunk must not change any more. */
   whole(
     opcode: typeof Frame.Text | typeof Frame.Binary,
     chunk: Uint8Array,
     start: number,
-    end: number
+    end: number,
+    isLent: boolean
   ): Message.Message {
     const size = end - start
-    if (!isWorthKeeping(chunk, size)) {
+    if (isLent || !isWorthKeeping(chunk, size)) {
       return Message.fromPieces(opcode, [this.copies.copy(chunk, start, end)], size, this.byteOps)
     }
     // In front of the payload lies its own header, which has been read.
     return Message.fromPieces(opcode, [view(chunk, start, end)], size, this.byteOps, Math.min(start, maxHeadroom))
   }
 
-  /** Takes the next piece of the payload. The chunk must not change any more. */
-  append(chunk: Uint8Array, start: number, end: number): void {
+  /** Takes the next piece of the payload. Only others like it may change the chunk before `settle`. */
+  append(chunk: Uint8Array, start: number, end: number, isLent: boolean): void {
+    this.size += end - start
+    if (chunk === this.chunk) return this.moveBehind(start, end)
+    this.settle()
+    this.chunk = chunk
+    this.start = start
+    this.end = end
+    this.firstSize = end - start
+    this.isLent = isLent
+  }
+
+  /** Lets go of the chunk, or keeps it if that is worth it. Unless it is lent, it must not change any more. */
+  settle(): void {
+    const { chunk, end, isLent, start } = this
+    if (chunk === empty) return
+    this.chunk = empty
     const size = end - start
-    this.size += size
-    if (size >= keptFrom && isWorthKeeping(chunk, size)) {
-      this.takeCopied()
-      this.pieces.push(view(chunk, start, end))
-    } else {
-      this.fillBlocks(chunk, start, end)
-    }
+    if (isLent || size < keptFrom || !isWorthKeeping(chunk, size)) return this.fillBlocks(chunk, start, end)
+    this.takeCopied()
+    // The header in front of the first frame is no shorter than one for what has come of it.
+    if (this.pieces.length === 0) this.headroom = Math.min(start, Frame.headerSize(this.firstSize, false))
+    this.pieces.push(view(chunk, start, end))
   }
 
   /** Counts bytes of the payload that nobody wants. */
@@ -75,15 +99,16 @@ export class MessageAssembler {
 
   /** Ends the message and hands it out. */
   finish(): Message.Message {
-    const { size } = this
+    const { opcode, size } = this
     const pieces = this.takePieces()
-    const message = Message.fromPieces(this.opcode, pieces.length === 0 ? nothing : pieces, size, this.byteOps)
+    const headroom = pieces.length === 1 ? this.headroom : 0
     this.discard()
-    return message
+    return Message.fromPieces(opcode, pieces.length === 0 ? nothing : pieces, size, this.byteOps, headroom)
   }
 
   /** Hands out what has come since the last call. The message goes on. */
   takePieces(): ReadonlyArray<Uint8Array> {
+    this.settle()
     this.takeCopied()
     const pieces = this.pieces
     this.pieces = []
@@ -93,9 +118,14 @@ export class MessageAssembler {
   /** Lets go of the message. */
   discard(): void {
     this.pieces = []
-    this.block = empty
+    this.block = this.chunk = empty
     this.taken = this.used = this.copied = 0
-    this.size = 0
+    this.size = this.headroom = 0
+  }
+
+  private moveBehind(start: number, end: number): void {
+    if (start !== this.end) this.chunk.copyWithin(this.end, start, end)
+    this.end += end - start
   }
 
   private fillBlocks(chunk: Uint8Array, start: number, end: number): void {

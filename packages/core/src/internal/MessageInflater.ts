@@ -34,10 +34,11 @@ export class MessageInflater {
   }
 
   /** Takes a piece of the message. What comes out of it may come later. */
-  push(chunk: Uint8Array, start: number, end: number, limit: number): Inflated {
+  push(chunk: Uint8Array, start: number, end: number, limit: number, isLent: boolean): Inflated {
     this.size += end - start
     if (this.own !== undefined) return this.own.inflate(chunk, start, end, limit, false)
-    this.gathered.append(chunk, start, end)
+    this.gathered.append(chunk, start, end, isLent)
+    this.gathered.settle()
     if (this.size <= gatheredUpTo) return nothing
     this.own = this.codec.inflater(this.windowBits, true)
     return inflateAll(this.own, this.gathered.takePieces(), limit, false)

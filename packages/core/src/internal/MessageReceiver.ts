@@ -34,6 +34,8 @@ export class MessageReceiver {
   isOversized = false
   /** Whether somebody waits to take the next message piece by piece, whatever it comes to. */
   isStreamAwaited = false
+  /** Whether the chunk that is coming in may not be kept. */
+  isLent = false
 
   private readonly byteOps: ByteOps
   private readonly limits: Limits
@@ -89,8 +91,9 @@ export class MessageReceiver {
     if (this.reception === "pieces") this.reception = "dropped"
   }
 
-  /** What the chunk has brought of a message that is handed out piece by piece. */
+  /** Lets go of the chunk. Returns what it has brought of a message that is handed out piece by piece. */
   takePieces(): PiecesReceived | undefined {
+    if (this.reception === "whole") this.assembler.settle()
     if (this.reception !== "pieces") return undefined
     const pieces = this.assembler.takePieces()
     return pieces.length === 0 ? undefined : { _tag: "Pieces", pieces, ends: false }
@@ -157,7 +160,7 @@ export class MessageReceiver {
     decoder.unmask(chunk)
     if (opcode === Frame.Text && this.limits.validateText && !this.byteOps.isUtf8(chunk, start, end))
       return this.refuseText()
-    return this.assembler.whole(opcode, chunk, start, end)
+    return this.assembler.whole(opcode, chunk, start, end, this.isLent)
   }
 
   private receiveSmall(opcode: DataOpcode, decoder: FrameDecoder, chunk: Uint8Array): Message | undefined {
@@ -171,7 +174,7 @@ export class MessageReceiver {
 
   private receivePiece(decoder: FrameDecoder, chunk: Uint8Array): Message | PiecesReceived | undefined {
     const { end, ends, fin, start } = decoder
-    if (!this.take(chunk, start, end)) return this.refuseText()
+    if (!this.take(chunk, start, end, this.isLent)) return this.refuseText()
     return ends && fin ? this.finish() : undefined
   }
 
@@ -181,10 +184,10 @@ export class MessageReceiver {
     const limit = this.limit - this.assembler.size
     const inflated = isLast
       ? this.inflater!.finish(chunk, start, end, limit)
-      : this.inflater!.push(chunk, start, end, limit)
+      : this.inflater!.push(chunk, start, end, limit, this.isLent)
     if (typeof inflated === "string") return this.refuseInflated(inflated)
     if (isLast && inflated.length === 1 && this.isWholeSoFar) return this.finishWhole(inflated)
-    for (const piece of inflated) if (!this.take(piece, 0, piece.length)) return this.refuseText()
+    for (const piece of inflated) if (!this.take(piece, 0, piece.length, false)) return this.refuseText()
     if (isLast) return this.finish()
     this.isOversized ||= this.reception === "whole" && this.assembler.size > this.limits.maxMessageSize
     return undefined
@@ -204,11 +207,11 @@ export class MessageReceiver {
   }
 
   /** Takes a piece of the payload, unless it is text and can't be part of it. */
-  private take(chunk: Uint8Array, start: number, end: number): boolean {
+  private take(chunk: Uint8Array, start: number, end: number, isLent: boolean): boolean {
     // 8.1: text is refused at the first byte that can't be part of it, in the middle of a frame too.
     if (this.isText && !this.utf8.push(chunk, start, end)) return false
     if (this.reception === "dropped") this.assembler.skip(end - start)
-    else if (start < end) this.assembler.append(chunk, start, end)
+    else if (start < end) this.assembler.append(chunk, start, end, isLent)
     return true
   }
 

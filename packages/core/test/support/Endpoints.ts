@@ -8,7 +8,7 @@ import { concat, toHex } from "./Hex.ts"
 import { describeEvent, type Outcome, outcomeOf } from "./Outcome.ts"
 import { readFrames, Wire, type WireFrame } from "./Wire.ts"
 
-export { describeEvent, type Outcome, outcomeOf, Reassembly, streamedOutcomeOf } from "./Outcome.ts"
+export { describeEvent, lend, type Outcome, outcomeOf, Reassembly, streamedOutcomeOf } from "./Outcome.ts"
 
 export const roles: ReadonlyArray<Role> = ["client", "server"]
 
@@ -51,6 +51,7 @@ export const eventsOf = (protocol: Protocol.Protocol): Array<string> => protocol
  */
 export const inEveryCut = (make: () => Protocol.Protocol, bytes: Uint8Array): Outcome => {
   const whole = outcomeOf(make(), [bytes])
+  assert.deepStrictEqual(outcomeOf(make(), [bytes.subarray(0, 0), bytes]), whole, "lent")
   assert.deepStrictEqual(outcomeOf(make(), eachByte(bytes)), whole, "byte by byte")
   for (const offset of offsetsOf(bytes.length)) {
     const halves = [bytes.subarray(0, offset), bytes.subarray(offset)]

@@ -35,7 +35,7 @@ export interface Outcome {
   readonly closeReceived: unknown
 }
 
-/** Gives the chunks to an endpoint, each in memory of its own, and takes the outcome. */
+/** Gives the chunks to an endpoint, every second one only lent, and takes the outcome. */
 export const outcomeOf = (protocol: Protocol.Protocol, chunks: Iterable<Uint8Array>): Outcome =>
   streamedOutcomeOf(protocol, chunks, () => false)
 
@@ -51,9 +51,11 @@ export const streamedOutcomeOf = (
   const events: Array<ProtocolEvent> = []
   const output: Array<Uint8Array> = []
   const pieces = new Reassembly(protocol)
+  let count = 0
   for (const chunk of chunks) {
     if (asks()) pieces.ask()
-    protocol.receive(new Uint8Array(chunk))
+    if (count++ % 2 === 0) protocol.receive(new Uint8Array(chunk))
+    else lend(protocol, chunk)
     output.push(...protocol.takeOutput())
     for (const event of protocol.takeEvents()) events.push(...pieces.take(event))
   }
@@ -65,6 +67,13 @@ export const streamedOutcomeOf = (
     closeSent: protocol.closeSent,
     closeReceived: protocol.closeReceived
   }
+}
+
+/** Lends a chunk to an endpoint, and overwrites it then. */
+export const lend = (protocol: Protocol.Protocol, chunk: Uint8Array): void => {
+  const lent = new Uint8Array(chunk)
+  protocol.receive(lent, true)
+  lent.fill(0xa5)
 }
 
 /** Puts messages together that are taken piece by piece. */

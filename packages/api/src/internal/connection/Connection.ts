@@ -110,14 +110,18 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
 
   // --- what the transport tells -------------------------------------------------------------------------------------
 
-  chunk(bytes: Uint8Array): void {
+  get borrows(): boolean {
+    return true
+  }
+
+  chunk(bytes: Uint8Array, isLent = false): void {
     this.ends?.heard()
     if (!this.protocol.receives) {
       this.meter.received(0, bytes.length)
       return this.discardBytes(bytes.length)
     }
     this.outbox.cork()
-    this.protocol.receive(bytes)
+    this.protocol.receive(bytes, isLent)
     this.handleEvents()
     this.meter.received(this.received, bytes.length)
     this.received = 0

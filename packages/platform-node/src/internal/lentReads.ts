@@ -1,0 +1,95 @@
+/**
+ * Reads a plain socket into memory that is used again and again: new memory for each chunk, as Node takes it otherwise, costs
+ * more than all else about a small read.
+ *
+ * Node documents that for a socket that it connects, as `onread` of `net.connect`, and not for one that a server accepts. So
+ * it is looked at first whether a socket has what is used here; without it, it is read in the ordinary way.
+ */
+import * as Net from "node:net"
+
+/** Who is given what is read. */
+export interface Reader {
+  /** Takes bytes, which belong to it from here on, or are only lent for the time of the call. */
+  readonly read: (bytes: Uint8Array, isLent: boolean) => void
+}
+
+/** What is used of a socket of Node, though it isn't documented: the members behind `onread`, and the handle below. */
+type Undocumented = Net.Socket & {
+  readonly _handle?: { readonly useUserBuffer?: (buffer: Uint8Array) => void } | null
+} & Record<symbol, unknown>
+
+/** In bytes: what is read at once, as Node does it. */
+const readSize = 64 * 1024
+
+/** In bytes: above it one copy of a chunk costs less than those of what is in it. */
+const lentUpTo = 4 * 1024
+
+/** What all sockets are read into that don't read much: nothing in it outlives the call that it is given to. */
+const shared = Buffer.allocUnsafeSlow(readSize)
+
+const symbolOf = (description: string): symbol | undefined =>
+  Object.getOwnPropertySymbols(unused).find((symbol) => symbol.description === description)
+
+const unused = new Net.Socket() as Undocumented
+const kBuffer = symbolOf("kBuffer")!
+const kBufferCb = symbolOf("kBufferCb")!
+const kBufferGen = symbolOf("kBufferGen")!
+const kReader = Symbol("reader")
+
+/** Whether this Node reads as is expected of it. */
+const isKnown = [kBuffer, kBufferCb, kBufferGen].every((symbol) => symbol !== undefined && unused[symbol] === null)
+
+/** From now on `reader` is given what is read. Returns whether that could be; the socket is as it was if not. */
+export const lendReads = (socket: Net.Socket, reader: Reader): boolean => {
+  const own = socket as Undocumented
+  if (!isKnown || !isPlain(socket) || own[kBuffer] !== null || socket.readableLength > 0) return false
+  if (typeof own._handle?.useUserBuffer !== "function") return false
+  own[kReader] = reader
+  own[kBuffer] = shared
+  own[kBufferCb] = onRead
+  own._handle.useUserBuffer(shared)
+  return true
+}
+
+const isPlain = (socket: Net.Socket): boolean => Object.getPrototypeOf(socket) === Net.Socket.prototype
+
+/** Is called by Node with how many bytes it has read. */
+function onRead(this: Undocumented, count: number, buffer: Buffer): boolean {
+  this[kBufferGen] = null
+  const reader = this[kReader] as Reader
+  if (buffer !== shared) readOwn(this, reader, count, buffer)
+  else if (count === readSize) readMuch(this, reader)
+  else if (count <= lentUpTo) reader.read(shared.subarray(0, count), true)
+  else reader.read(copyOf(shared, count), false)
+  return true
+}
+
+// What fills the buffer is a part of something large: the rest of it is read into memory that is given away.
+const readMuch = (socket: Undocumented, reader: Reader): void => {
+  readNextInto(socket, Buffer.allocUnsafeSlow(readSize))
+  reader.read(copyOf(shared, readSize), false)
+}
+
+const readOwn = (socket: Undocumented, reader: Reader, count: number, buffer: Buffer): void => {
+  readNextInto(socket, count === readSize ? Buffer.allocUnsafeSlow(readSize) : shared)
+  // Less than that isn't worth the memory that a view of it would keep alive.
+  if (count >= readSize / 4) reader.read(buffer.subarray(0, count), false)
+  else if (count <= lentUpTo) reader.read(buffer.subarray(0, count), true)
+  else reader.read(copyOf(buffer, count), false)
+}
+
+let next: Buffer = shared
+
+// Node asks for it as soon as this read is done with.
+const readNextInto = (socket: Undocumented, buffer: Buffer): void => {
+  next = buffer
+  socket[kBufferGen] = takeNext
+}
+
+const takeNext = (): Buffer => next
+
+const copyOf = (buffer: Buffer, count: number): Uint8Array => {
+  const copy = Buffer.allocUnsafeSlow(count)
+  buffer.copy(copy, 0, 0, count)
+  return copy
+}
