@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Words from "./internal/Words.ts"
 import * as Utf8 from "./Utf8.ts"
 
 /**
@@ -61,8 +62,7 @@ export const portable: ByteOps = {
  * @category masking
  */
 export const mask = (bytes: Uint8Array, start: number, end: number, key: number, phase: number): void => {
-  const shift = (phase & 3) << 3
-  const rotated = (key << shift) | (key >>> (32 - shift))
+  const rotated = Words.rotate(key, phase)
   if (end - start < wordsPayFrom) maskBytes(bytes, start, end, rotated)
   else maskWords(bytes, start, end, rotated)
 }
@@ -89,10 +89,9 @@ const maskWords = (bytes: Uint8Array, start: number, end: number, key: number): 
   const misaligned = (bytes.byteOffset + start) & 3
   const from = misaligned === 0 ? start : start + 4 - misaligned
   maskBytes(bytes, start, from, key)
-  const shift = ((from - start) & 3) << 3
-  const rotated = (key << shift) | (key >>> (32 - shift))
+  const rotated = Words.rotate(key, from - start)
   const count = (end - from) >>> 2
-  xorWords(new Int32Array(bytes.buffer, bytes.byteOffset + from, count), count, littleEndian ? swap(rotated) : rotated)
+  xorWords(new Int32Array(bytes.buffer, bytes.byteOffset + from, count), count, Words.toWord(rotated))
   maskBytes(bytes, from + (count << 2), end, rotated)
 }
 
@@ -111,8 +110,6 @@ const xorWords = (words: Int32Array, count: number, key: number): void => {
   for (; i < count; i++) words[i]! ^= key
 }
 
-const swap = (word: number): number => (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
-
 const textByteLength = (text: string): number => {
   let size = text.length
   for (let i = 0; i < text.length; i++) {
@@ -130,7 +127,6 @@ const isLowSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xdc00
 
 // Below this many bytes the view over the words costs more than it saves, as measured on Node 20.
 const wordsPayFrom = 64
-const littleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
 
 let encoder: InstanceType<typeof TextEncoder> | undefined
 let decoder: InstanceType<typeof TextDecoder> | undefined

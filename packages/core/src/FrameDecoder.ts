@@ -11,6 +11,7 @@
  */
 import type { ByteOps } from "./ByteOps.ts"
 import * as Frame from "./Frame.ts"
+import * as Words from "./internal/Words.ts"
 import * as ProtocolFault from "./ProtocolFault.ts"
 import { peerOf, type Role } from "./Role.ts"
 
@@ -69,7 +70,7 @@ export class FrameDecoder {
   start = 0
   /** Where the payload of this piece ends in the chunk. */
   end = 0
-  /** Whether the payload of this piece is still masked, for a decoder that leaves that to `unmask` or `copyTo`. */
+  /** Whether the payload of this piece is still masked, for a decoder that leaves that to its caller. */
   isMasked = false
   /** The fault, after `next` returned `Fault`. */
   fault: ProtocolFault.ProtocolFault | ProtocolFault.MessageTooBig | undefined = undefined
@@ -92,7 +93,7 @@ export class FrameDecoder {
 
   /**
    * Makes a decoder for an endpoint in this role: a server decodes masked frames, a client unmasked ones. Compressed messages
-   * are only allowed where permessage-deflate was agreed on. With `leavesMasked` the caller unmasks each piece, or copies it.
+   * are only allowed where permessage-deflate was agreed on. With `leavesMasked` the caller unmasks each piece: by `unmask`, or in a copy.
    */
   constructor(role: Role, byteOps: ByteOps, allowsCompressed = false, leavesMasked = false) {
     this.allowsCompressed = allowsCompressed
@@ -131,14 +132,9 @@ export class FrameDecoder {
     this.byteOps.mask(chunk, this.start, this.end, this.key, this.phase)
   }
 
-  /**
-   * Copies this piece to the beginning of `target`, unmasked, and leaves the chunk as it is. For small pieces: two steps in one.
-   * Returns whether there is nothing but ASCII in it.
-   */
-  copyTo(target: Uint8Array, chunk: Uint8Array): boolean {
-    const shift = this.phase << 3
-    const key = this.isMasked ? (this.key << shift) | (this.key >>> (32 - shift)) : 0
-    return copyMasked(target, chunk, this.start, this.end, key)
+  /** The masking key of this piece, its first byte for the first of these bytes; 0 unless it is still masked. */
+  get maskingKey(): number {
+    return this.isMasked ? Words.rotate(this.key, this.phase) : 0
   }
 
   // The common case: the header lies in this chunk as a whole.
@@ -283,25 +279,5 @@ const announcedHeaderSize = (second: number): number => {
 
 const readWord = (bytes: Uint8Array, at: number): number =>
   (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
-
-const copyMasked = (target: Uint8Array, chunk: Uint8Array, start: number, end: number, key: number): boolean => {
-  const k0 = key >>> 24
-  const k1 = (key >>> 16) & 0xff
-  const k2 = (key >>> 8) & 0xff
-  const k3 = key & 0xff
-  let all = 0
-  let to = 0
-  let i = start
-  for (; i + 3 < end; i += 4, to += 4) {
-    all |= target[to] = chunk[i]! ^ k0
-    all |= target[to + 1] = chunk[i + 1]! ^ k1
-    all |= target[to + 2] = chunk[i + 2]! ^ k2
-    all |= target[to + 3] = chunk[i + 3]! ^ k3
-  }
-  if (i < end) all |= target[to] = chunk[i]! ^ k0
-  if (i + 1 < end) all |= target[to + 1] = chunk[i + 1]! ^ k1
-  if (i + 2 < end) all |= target[to + 2] = chunk[i + 2]! ^ k2
-  return all < 0x80
-}
 
 const empty: Uint8Array = new Uint8Array(0)

@@ -61,25 +61,36 @@ export class FrameEncoder {
 
   /**
    * Encodes a frame with a payload in pieces that never change again, `length` bytes in all. When the endpoint doesn't
-   * mask, a large payload is passed on without a copy, behind its header where `headroom` bytes in front of it allow that.
+   * mask, a large payload is passed on without a copy.
    */
-  encodeImmutable(
-    fin: boolean,
-    opcode: number,
-    payload: ReadonlyArray<Uint8Array>,
-    length: number,
-    headroom = 0
-  ): void {
-    if (!this.masked && length > Slab.largest) {
-      return headroom < Frame.headerSize(length, false)
-        ? this.passOn(fin, opcode, payload, length)
-        : this.passOnInPlace(fin, opcode, payload[0]!)
-    }
+  encodeImmutable(fin: boolean, opcode: number, payload: ReadonlyArray<Uint8Array>, length: number): void {
+    if (!this.masked && length > Slab.largest) return this.passOn(fin, opcode, payload, length)
     if (payload.length === 1) return this.encode(fin, opcode, payload[0]!)
     const headerSize = Frame.headerSize(length, this.masked)
     const target = this.begin(headerSize + length)
     copyAll(payload, target, this.at + headerSize)
     this.finishFrame(target, this.at, fin, opcode, length)
+    this.end(target, headerSize + length)
+  }
+
+  /**
+   * Encodes a message of `length` bytes as one frame. It lies in `block` from `start` on, which never changes again but in the
+   * `headroom` bytes in front of it, which belong to nobody. When the endpoint doesn't mask it leaves as it lies there, behind its
+   * header, if that makes no piece more than a copy of it would.
+   */
+  encodeInBlock(opcode: number, block: Uint8Array, start: number, length: number, headroom: number): void {
+    const headerSize = Frame.headerSize(length, this.masked)
+    if (!this.masked && headroom >= headerSize && this.goesOnIn(block, start - headerSize, length)) {
+      writeHeader(block, start - headerSize, true, opcode, length, false, 0)
+      this.openEnd = start + length
+      this.pending += headerSize + length
+      return
+    }
+    const isPassedOn = !this.masked && length > Slab.largest
+    if (isPassedOn) return this.passOn(true, opcode, [block.subarray(start, start + length)], length)
+    const target = this.begin(headerSize + length)
+    copyRange(block, start, start + length, target, this.at + headerSize)
+    this.finishFrame(target, this.at, true, opcode, length)
     this.end(target, headerSize + length)
   }
 
@@ -124,6 +135,16 @@ export class FrameEncoder {
     return pieces
   }
 
+  // Whoever passes the same message on writes the same header to the same place.
+  private goesOnIn(block: Uint8Array, at: number, length: number): boolean {
+    if (this.openIn === block && this.openEnd === at) return true
+    if (this.pending > 0 && length <= Slab.largest) return false
+    this.closePiece()
+    this.openIn = block
+    this.openStart = at
+    return true
+  }
+
   private get masked(): boolean {
     return this.maskingKeys !== undefined
   }
@@ -144,16 +165,6 @@ export class FrameEncoder {
     this.closePiece()
     for (const piece of payload) this.pieces.push(piece)
     this.pending += length
-  }
-
-  // One piece costs less in the system call than two. Whoever passes the same message on writes the same header.
-  private passOnInPlace(fin: boolean, opcode: number, { buffer, byteOffset, length }: Uint8Array): void {
-    const headerSize = Frame.headerSize(length, false)
-    const frame = new Uint8Array(buffer, byteOffset - headerSize, headerSize + length)
-    writeHeader(frame, 0, fin, opcode, length, false, 0)
-    this.closePiece()
-    this.pieces.push(frame)
-    this.pending += frame.length
   }
 
   // Finds the place for a frame of `size` bytes, which begins at `at`: small ones in the slab, large ones alone.
@@ -279,6 +290,11 @@ const loopCopiesUpTo = 32
 const copy = (source: Uint8Array, target: Uint8Array, at: number): void => {
   if (source.length > loopCopiesUpTo) return target.set(source, at)
   for (let i = 0; i < source.length; i++) target[at + i] = source[i]!
+}
+
+const copyRange = (source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void => {
+  if (end - start > loopCopiesUpTo) return target.set(source.subarray(start, end), at)
+  for (let i = start; i < end; i++) target[at + i - start] = source[i]!
 }
 
 const copyAll = (pieces: ReadonlyArray<Uint8Array>, target: Uint8Array, at: number): void => {

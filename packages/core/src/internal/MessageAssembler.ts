@@ -9,8 +9,9 @@
  */
 import type { ByteOps } from "../ByteOps.ts"
 import * as Frame from "../Frame.ts"
-import * as Message from "../Message.ts"
-import * as CopyPool from "./CopyPool.ts"
+import type { Message } from "../Message.ts"
+import { inBlock, inPieces } from "./HeldMessage.ts"
+import { isWorth } from "./MessageCopies.ts"
 
 /**
  * Holds the message that is coming in.
@@ -22,7 +23,6 @@ export class MessageAssembler {
   size = 0
 
   private readonly byteOps: ByteOps
-  private readonly copies: CopyPool.CopyPool
   private pieces: Array<Uint8Array> = []
   // Where small pieces are copied to, one behind the other; those behind `taken` are not among the pieces yet.
   private block: Uint8Array = empty
@@ -36,35 +36,20 @@ export class MessageAssembler {
   private end = 0
   private isLent = false
   private firstSize = 0
-  // Of the only piece of the message: how many bytes of its own header lie in front of it.
+  // Where the first piece lies, if that was kept, and how many bytes of its own header are in front of it.
+  private first: Uint8Array = empty
+  private firstStart = 0
   private headroom = 0
 
   /** Makes an assembler that allocates and decodes with `byteOps`. */
   constructor(byteOps: ByteOps) {
     this.byteOps = byteOps
-    this.copies = CopyPool.shared(byteOps)
   }
 
   /** Begins a message. */
   begin(opcode: typeof Frame.Text | typeof Frame.Binary): void {
     this.opcode = opcode
     this.size = 0
-  }
-
-  /** Makes a message of a single frame that lies in one chunk as a whole. Unless it is lent, the chunk must not change any more. */
-  whole(
-    opcode: typeof Frame.Text | typeof Frame.Binary,
-    chunk: Uint8Array,
-    start: number,
-    end: number,
-    isLent: boolean
-  ): Message.Message {
-    const size = end - start
-    if (isLent || !isWorthKeeping(chunk, size)) {
-      return Message.fromPieces(opcode, [this.copies.copy(chunk, start, end)], size, this.byteOps)
-    }
-    // In front of the payload lies its own header, which has been read.
-    return Message.fromPieces(opcode, [view(chunk, start, end)], size, this.byteOps, Math.min(start, maxHeadroom))
   }
 
   /** Takes the next piece of the payload. Only others like it may change the chunk before `settle`. */
@@ -88,7 +73,11 @@ export class MessageAssembler {
     if (isLent || size < keptFrom || !isWorthKeeping(chunk, size)) return this.fillBlocks(chunk, start, end)
     this.takeCopied()
     // The header in front of the first frame is no shorter than one for what has come of it.
-    if (this.pieces.length === 0) this.headroom = Math.min(start, Frame.headerSize(this.firstSize, false))
+    if (this.pieces.length === 0) {
+      this.first = chunk
+      this.firstStart = start
+      this.headroom = Math.min(start, Frame.headerSize(this.firstSize, false))
+    }
     this.pieces.push(view(chunk, start, end))
   }
 
@@ -98,12 +87,13 @@ export class MessageAssembler {
   }
 
   /** Ends the message and hands it out. */
-  finish(): Message.Message {
+  finish(): Message {
     const { opcode, size } = this
     const pieces = this.takePieces()
-    const headroom = pieces.length === 1 ? this.headroom : 0
+    const { first, firstStart, headroom } = this
     this.discard()
-    return Message.fromPieces(opcode, pieces.length === 0 ? nothing : pieces, size, this.byteOps, headroom)
+    if (pieces.length === 1 && headroom > 0) return inBlock(opcode, first, firstStart, size, headroom, this.byteOps)
+    return inPieces(opcode, pieces.length === 0 ? nothing : pieces, size, this.byteOps)
   }
 
   /** Hands out what has come since the last call. The message goes on. */
@@ -118,7 +108,7 @@ export class MessageAssembler {
   /** Lets go of the message. */
   discard(): void {
     this.pieces = []
-    this.block = this.chunk = empty
+    this.block = this.chunk = this.first = empty
     this.taken = this.used = this.copied = 0
     this.size = this.headroom = 0
   }
@@ -157,22 +147,17 @@ export class MessageAssembler {
   }
 }
 
-// A view keeps its whole chunk alive. That is fine for a chunk that is hardly more than what a message costs anyway, and
-// for a view that is a quarter of it at least, or a sixteenth of a chunk of common size; everything else is copied.
-const isWorthKeeping = (chunk: Uint8Array, size: number): boolean => {
+// A view keeps its whole chunk alive. That is fine for a chunk that is hardly more than what a message costs anyway.
+export const isWorthKeeping = (chunk: Uint8Array, size: number): boolean => {
   const held = chunk.buffer.byteLength
-  return held <= smallChunk || size * (held <= commonChunk ? 16 : 4) >= held
+  return held <= smallChunk || isWorth(size, held)
 }
 
 // Not `subarray`, which keeps the class: what is made of a Buffer of Node is a plain Uint8Array like any other.
 const view = (chunk: Uint8Array, start: number, end: number): Uint8Array =>
   new Uint8Array(chunk.buffer, chunk.byteOffset + start, end - start)
 
-// 5.2: a header without a masking key is no longer than this, and never longer than the one that was read.
-const maxHeadroom = 10
-
 const smallChunk = 512
-const commonChunk = 16 * 1024
 const smallestBlock = 128
 const blockSize = 64 * 1024
 const keptFrom = 4 * 1024

@@ -5,13 +5,17 @@
 import type { ByteOps } from "../ByteOps.ts"
 import * as Frame from "../Frame.ts"
 import type { FrameDecoder } from "../FrameDecoder.ts"
-import { fromPieces, type Message } from "../Message.ts"
+import type { Message } from "../Message.ts"
 import type { MessageStart, PiecesReceived } from "../ProtocolEvent.ts"
 import * as ProtocolFault from "../ProtocolFault.ts"
 import type { Inflated } from "../DeflateCodec.ts"
 import * as Utf8 from "../Utf8.ts"
-import { MessageAssembler } from "./MessageAssembler.ts"
+import { inBlock, inPieces } from "./HeldMessage.ts"
+import { isWorthKeeping, MessageAssembler } from "./MessageAssembler.ts"
+import * as MessageCopies from "./MessageCopies.ts"
+import { largest } from "./Slab.ts"
 import type { MessageInflater } from "./MessageInflater.ts"
+import { copyBytes } from "./UnmaskedCopy.ts"
 
 type DataOpcode = typeof Frame.Text | typeof Frame.Binary
 
@@ -27,6 +31,12 @@ export interface Limits {
 /** In bytes: up to this size a payload needs no memory outside of its object, and the fewest steps are the fastest. */
 const smallest = 64
 
+/** In bytes: a header with a masking key and nothing more. */
+const shortestHeader = 6
+
+/** In bytes: a header without a masking key is no longer than this, and never longer than the one that was read. */
+const maxHeadroom = 10
+
 export class MessageReceiver {
   /** What is wrong with the message, when nothing was handed out for that reason. */
   fault: ProtocolFault.ProtocolFault | ProtocolFault.MessageTooBig | undefined = undefined
@@ -39,6 +49,7 @@ export class MessageReceiver {
 
   private readonly byteOps: ByteOps
   private readonly limits: Limits
+  private readonly copies: MessageCopies.MessageCopies
   private madeAssembler: MessageAssembler | undefined = undefined
   private madeUtf8: Utf8.Utf8Validator | undefined = undefined
   private readonly inflater: MessageInflater | undefined
@@ -49,6 +60,7 @@ export class MessageReceiver {
   constructor(byteOps: ByteOps, limits: Limits, inflater?: MessageInflater) {
     this.inflater = inflater
     this.byteOps = byteOps
+    this.copies = MessageCopies.shared(byteOps)
     this.limits = limits
   }
 
@@ -93,6 +105,7 @@ export class MessageReceiver {
 
   /** Lets go of the chunk. Returns what it has brought of a message that is handed out piece by piece. */
   takePieces(): PiecesReceived | undefined {
+    this.copies.leave()
     if (this.reception === "whole") this.assembler.settle()
     if (this.reception !== "pieces") return undefined
     const pieces = this.assembler.takePieces()
@@ -156,20 +169,48 @@ export class MessageReceiver {
   private receiveWhole(opcode: DataOpcode, decoder: FrameDecoder, chunk: Uint8Array): Message | undefined {
     this.isOversized = false
     const { end, start } = decoder
-    if (end - start <= smallest) return this.receiveSmall(opcode, decoder, chunk)
-    decoder.unmask(chunk)
-    if (opcode === Frame.Text && this.limits.validateText && !this.byteOps.isUtf8(chunk, start, end))
-      return this.refuseText()
-    return this.assembler.whole(opcode, chunk, start, end, this.isLent)
+    const size = end - start
+    // What is alone in its chunk has nothing to leave together with.
+    if (size <= smallest && start <= shortestHeader && end === chunk.length)
+      return this.receiveAlone(opcode, decoder, chunk)
+    const isKept = size > smallest && !this.isLent && isWorthKeeping(chunk, size)
+    return isKept ? this.keep(opcode, decoder, chunk) : this.copy(opcode, decoder, chunk)
   }
 
-  private receiveSmall(opcode: DataOpcode, decoder: FrameDecoder, chunk: Uint8Array): Message | undefined {
+  private receiveAlone(opcode: DataOpcode, decoder: FrameDecoder, chunk: Uint8Array): Message | undefined {
     const size = decoder.end - decoder.start
     const bytes = this.byteOps.allocate(size)
-    const isAscii = decoder.copyTo(bytes, chunk)
-    if (opcode === Frame.Text && !isAscii && this.limits.validateText && !this.byteOps.isUtf8(bytes, 0, size))
-      return this.refuseText()
-    return fromPieces(opcode, [bytes], size, this.byteOps)
+    const isAscii = copyBytes(bytes, 0, chunk, decoder.start, decoder.end, decoder.maskingKey)
+    return this.accepts(opcode, isAscii, bytes, 0, size)
+      ? inBlock(opcode, bytes, 0, size, 0, this.byteOps)
+      : this.refuseText()
+  }
+
+  private copy(opcode: DataOpcode, decoder: FrameDecoder, chunk: Uint8Array): Message | undefined {
+    const { copies } = this
+    const size = decoder.end - decoder.start
+    const isAscii = copies.copy(chunk, decoder.start, decoder.end, decoder.maskingKey)
+    const { at } = copies
+    const { bytes } = copies.block
+    return this.accepts(opcode, isAscii, bytes, at, size)
+      ? inBlock(opcode, bytes, at, size, Frame.headerSize(size, false), this.byteOps)
+      : this.refuseText()
+  }
+
+  // Of several in a chunk each would be a piece by itself, with what is left of its header between them.
+  private keep(opcode: DataOpcode, decoder: FrameDecoder, chunk: Uint8Array): Message | undefined {
+    const { end, start } = decoder
+    const size = end - start
+    decoder.unmask(chunk)
+    const headroom = size > largest || end === chunk.length ? Math.min(start, maxHeadroom) : 0
+    return this.accepts(opcode, false, chunk, start, size)
+      ? inBlock(opcode, chunk, start, size, headroom, this.byteOps)
+      : this.refuseText()
+  }
+
+  private accepts(opcode: DataOpcode, isAscii: boolean, bytes: Uint8Array, start: number, size: number): boolean {
+    if (opcode !== Frame.Text || isAscii || !this.limits.validateText) return true
+    return this.byteOps.isUtf8(bytes, start, start + size)
   }
 
   private receivePiece(decoder: FrameDecoder, chunk: Uint8Array): Message | PiecesReceived | undefined {
@@ -203,7 +244,7 @@ export class MessageReceiver {
     const [piece] = pieces
     if (this.isText && !this.byteOps.isUtf8(piece!, 0, piece!.length)) return this.refuseText()
     this.discard()
-    return fromPieces(opcode, pieces, piece!.length, this.byteOps)
+    return inPieces(opcode, pieces, piece!.length, this.byteOps)
   }
 
   /** Takes a piece of the payload, unless it is text and can't be part of it. */

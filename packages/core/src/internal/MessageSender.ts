@@ -4,8 +4,9 @@
 import type { ByteOps } from "../ByteOps.ts"
 import * as Frame from "../Frame.ts"
 import type { FrameEncoder } from "../FrameEncoder.ts"
-import * as Message from "../Message.ts"
+import type * as Message from "../Message.ts"
 import { compressedFor, type PreparedMessage } from "../PreparedMessage.ts"
+import { isHeld } from "./HeldMessage.ts"
 import type { MessageDeflater } from "./MessageDeflater.ts"
 
 export class MessageSender {
@@ -47,10 +48,12 @@ export class MessageSender {
   }
 
   sendMessage(message: Message.Message): void {
-    const { byteLength, pieces } = message
+    const { byteLength } = message
     const opcode = opcodeOf(message._tag)
-    if (byteLength > this.plainUpTo) this.sendBytes(opcode, message.bytes)
-    else this.encoder.encodeImmutable(true, opcode, pieces, byteLength, Message.headroomOf(message))
+    if (byteLength > this.plainUpTo) return this.sendBytes(opcode, message.bytes)
+    if (isHeld(message) && message.block !== undefined)
+      this.encoder.encodeInBlock(opcode, message.block, message.start, byteLength, message.headroom)
+    else this.encoder.encodeImmutable(true, opcode, message.pieces, byteLength)
   }
 
   sendPrepared(prepared: PreparedMessage): void {

@@ -21,9 +21,6 @@ type Undocumented = Net.Socket & {
 /** In bytes: what is read at once, as Node does it. */
 const readSize = 64 * 1024
 
-/** In bytes: above it one copy of a chunk costs less than those of what is in it. */
-const lentUpTo = 4 * 1024
-
 /** What all sockets are read into that don't read much: nothing in it outlives the call that it is given to. */
 const shared = Buffer.allocUnsafeSlow(readSize)
 
@@ -57,25 +54,13 @@ const isPlain = (socket: Net.Socket): boolean => Object.getPrototypeOf(socket) =
 function onRead(this: Undocumented, count: number, buffer: Buffer): boolean {
   this[kBufferGen] = null
   const reader = this[kReader] as Reader
-  if (buffer !== shared) readOwn(this, reader, count, buffer)
-  else if (count === readSize) readMuch(this, reader)
-  else if (count <= lentUpTo) reader.read(shared.subarray(0, count), true)
-  else reader.read(copyOf(shared, count), false)
-  return true
-}
-
-// What fills the buffer is a part of something large: the rest of it is read into memory that is given away.
-const readMuch = (socket: Undocumented, reader: Reader): void => {
-  readNextInto(socket, Buffer.allocUnsafeSlow(readSize))
-  reader.read(copyOf(shared, readSize), false)
-}
-
-const readOwn = (socket: Undocumented, reader: Reader, count: number, buffer: Buffer): void => {
-  readNextInto(socket, count === readSize ? Buffer.allocUnsafeSlow(readSize) : shared)
+  // What fills the buffer is a part of something large: the rest of it is read into memory that is given away.
+  if (count === readSize) readNextInto(this, Buffer.allocUnsafeSlow(readSize))
+  else if (buffer !== shared) readNextInto(this, shared)
   // Less than that isn't worth the memory that a view of it would keep alive.
-  if (count >= readSize / 4) reader.read(buffer.subarray(0, count), false)
-  else if (count <= lentUpTo) reader.read(buffer.subarray(0, count), true)
-  else reader.read(copyOf(buffer, count), false)
+  const isLent = buffer === shared || count < readSize / 4
+  reader.read(buffer.subarray(0, count), isLent)
+  return true
 }
 
 let next: Buffer = shared
@@ -87,9 +72,3 @@ const readNextInto = (socket: Undocumented, buffer: Buffer): void => {
 }
 
 const takeNext = (): Buffer => next
-
-const copyOf = (buffer: Buffer, count: number): Uint8Array => {
-  const copy = Buffer.allocUnsafeSlow(count)
-  buffer.copy(copy, 0, 0, count)
-  return copy
-}

@@ -1,0 +1,132 @@
+/**
+ * Memory for messages whose chunk can't be kept: they are copied, unmasked, one behind the other, with room between them for
+ * the headers of the frames in which they may be passed on. So what a chunk brought can leave as it lies there, in one piece.
+ *
+ * All connections with the same `ByteOps` share it, since allocating each copy by itself costs more than the copy. A block
+ * lives on for as long as a message in it does: 4 KiB are what one small message can keep alive at most. Nothing is ever
+ * written twice to the same place.
+ */
+import type { ByteOps } from "../ByteOps.ts"
+import * as Frame from "../Frame.ts"
+import * as UnmaskedCopy from "./UnmaskedCopy.ts"
+import * as Words from "./Words.ts"
+
+export class Block implements UnmaskedCopy.Memory {
+  readonly bytes: Uint8Array
+  readonly words: Int32Array
+  used = 0
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+    this.words = Words.wordsOf(bytes)
+  }
+
+  hasRoom(size: number): boolean {
+    return this.bytes.length - this.used >= size
+  }
+}
+
+export class MessageCopies {
+  /** The memory of the last copy. */
+  block: Block
+  /** Where the last copy begins. */
+  at = 0
+
+  private readonly byteOps: ByteOps
+  private pool: Block
+  // For what is large in a large chunk.
+  private own: Block = noBlock
+  // The chunk that is coming in, as far as something of it was copied that way.
+  private ownChunk: Uint8Array = noBytes
+  private source: UnmaskedCopy.Memory = noBlock
+
+  constructor(byteOps: ByteOps) {
+    this.byteOps = byteOps
+    this.block = this.pool = new Block(byteOps.allocate(poolSize))
+  }
+
+  /** Copies a payload to `at` in `block`. Returns whether it is known to be nothing but ASCII. */
+  copy(chunk: Uint8Array, start: number, end: number, key: number): boolean {
+    const size = end - start
+    this.place(Frame.headerSize(size, false), size, chunk, start)
+    const { at, block } = this
+    if (size < wordsPayFrom) return UnmaskedCopy.copyBytes(block.bytes, at, chunk, start, end, key)
+    if (size < setPaysFrom) return UnmaskedCopy.copyWords(block, at, this.sourceOf(chunk), start, end, key)
+    block.bytes.set(chunk.subarray(start, end), at)
+    if (key !== 0) this.byteOps.mask(block.bytes, at, at + size, key, 0)
+    return false
+  }
+
+  /** Lets go of the chunk. */
+  leave(): void {
+    this.source = noBlock
+    if (this.own === noBlock) return
+    this.block = this.pool
+    this.own = noBlock
+    this.ownChunk = noBytes
+  }
+
+  // Where the last copy lies like its chunk, this one does so without padding: it has as much less in front of it as a masking
+  // key takes up.
+  private place(headerSize: number, size: number, chunk: Uint8Array, start: number): void {
+    const needed = headerSize + size + maxPadding
+    const block = (this.block = this.blockFor(needed, chunk, chunk.length - start + headerSize + maxPadding))
+    const first = block.used + headerSize
+    const padding = (UnmaskedCopy.phaseOf(chunk, start) - UnmaskedCopy.phaseOf(block.bytes, first)) & 3
+    this.at = first + padding
+    block.used = this.at + size
+  }
+
+  // What a chunk still brings goes into one block, if that isn't too much for this message to keep alive.
+  private blockFor(needed: number, chunk: Uint8Array, rest: number): Block {
+    if (chunk === this.ownChunk && this.own.hasRoom(needed) && isWorth(needed, this.own.bytes.length)) return this.own
+    if (rest <= poolSize) return this.poolFor(rest >= restPaysFrom ? rest : needed)
+    if (!isWorth(needed, rest)) return needed > poolSize / 4 ? this.allocate(needed) : this.poolFor(needed)
+    this.ownChunk = chunk
+    return (this.own = this.allocate(rest))
+  }
+
+  private poolFor(size: number): Block {
+    return this.pool.hasRoom(size) ? this.pool : (this.pool = this.allocate(poolSize))
+  }
+
+  private allocate(size: number): Block {
+    return new Block(this.byteOps.allocate(size))
+  }
+
+  private sourceOf(chunk: Uint8Array): UnmaskedCopy.Memory {
+    if (this.source.bytes === chunk) return this.source
+    return (this.source = { bytes: chunk, words: Words.wordsOf(chunk) })
+  }
+}
+
+/** The copies of all connections with the same `ByteOps`. */
+export const shared = (byteOps: ByteOps): MessageCopies => {
+  const existing = all.get(byteOps)
+  if (existing !== undefined) return existing
+  const copies = new MessageCopies(byteOps)
+  all.set(byteOps, copies)
+  return copies
+}
+
+/**
+ * Whether a message of `size` bytes may keep so much alive: a quarter of it at least, or a sixteenth of what is common. It costs
+ * about as much anyway.
+ */
+export const isWorth = (size: number, held: number): boolean => size * (held <= commonSize ? 16 : 4) >= held
+
+const commonSize = 16 * 1024
+const poolSize = 4 * 1024
+const maxPadding = 3
+
+// In bytes: from here on a chunk gets a new block rather than two.
+const restPaysFrom = 1024
+
+// In bytes: as measured on Node 20. Below the first a word costs more than its bytes, from the second on the runtime is faster.
+const wordsPayFrom = 32
+const setPaysFrom = 1024
+
+const noBytes = new Uint8Array(0)
+const noBlock = new Block(noBytes)
+
+const all = new WeakMap<ByteOps, MessageCopies>()
