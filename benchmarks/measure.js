@@ -107,7 +107,8 @@ const worksOf = (row, port, wires) => {
   if (row.kind === "visits") {
     return { check: async () => {}, run: (time) => visits(port, row.asBrowser === true, row.inFlight, time), times }
   }
-  if (row.kind === "fanout") return { check: () => checkDeliveries(wires), run: (time) => publish(wires, time), times }
+  if (row.kind === "fanout")
+    return { check: () => checkDeliveries(wires), run: (time) => publish(wires, row.inFlight, time), times }
   return {
     check: async (isFirst) => {
       await Promise.all(wires.map((wire) => wire.check(isFirst || row.deflate === "alone")))
@@ -120,7 +121,7 @@ const worksOf = (row, port, wires) => {
 /** @type {(wires: ReadonlyArray<import("./load/Wire.js").Wire>) => Promise<void>} */
 const checkDeliveries = async (wires) => {
   for (const { echoes } of wires) echoes.capture()
-  await publish(wires, 0)
+  await publish(wires, 1, 0)
   for (const wire of wires) wire.compare(wire.script.contents[0], true)
 }
 

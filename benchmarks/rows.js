@@ -15,7 +15,7 @@
  * @property {"echo" | "fanout" | "visits" | "idle" | "client"} kind
  * @property {string} unit of what is counted
  * @property {number} connections
- * @property {number} inFlight messages on each connection, or visits in all
+ * @property {number} inFlight messages on each connection, or on the one that publishes, or visits in all
  * @property {string} content
  * @property {ReadonlyArray<number>} sizes in bytes
  * @property {number} [fragments]
@@ -207,14 +207,27 @@ const compression = [
 const connections = [
   {
     ...usual,
-    name: "64 B text, fan-out to 500",
+    name: "64 B text, fan-out to 500, 1 under way",
     set: "connections",
     kind: "fanout",
     unit: "delivery",
     connections: 500,
     sizes: [64],
     work: "fanout",
-    peers: ["ws", "ws-addons", "websocket", "faye", "bun", "ours"],
+    peers: ["floor", "ws", "ws-addons", "websocket", "faye", "bun", "ours"],
+    targets: { ours: { ws: 0.35 } }
+  },
+  {
+    ...usual,
+    name: "64 B text, fan-out to 500, 8 under way",
+    set: "connections",
+    kind: "fanout",
+    unit: "delivery",
+    connections: 500,
+    inFlight: 8,
+    sizes: [64],
+    work: "fanout",
+    peers: ["floor", "ws", "ws-addons", "websocket", "faye", "bun", "ours"],
     targets: { ours: { ws: 0.35 } }
   },
   {

@@ -50,15 +50,16 @@ export const drive = (wires, inFlight, milliseconds) =>
   })
 
 /**
- * Sends one message on the first connection, which all are to receive, and the next one when all have.
+ * Sends messages on the first connection, which all are to receive, and the next ones when all have.
  *
  * @param {ReadonlyArray<Wire>} wires
+ * @param {number} inFlight at once
  * @param {number} milliseconds
  * @returns {Promise<Driven>} with the number of deliveries
  */
-export const publish = (wires, milliseconds) =>
+export const publish = (wires, inFlight, milliseconds) =>
   new Promise((resolve) => {
-    let [count, missing] = [0, wires.length]
+    let [count, missing] = [0, wires.length * inFlight]
     const began = performance.now()
     const receive = (/** @type {number} */ came) => {
       count += came
@@ -66,9 +67,9 @@ export const publish = (wires, milliseconds) =>
       if (missing > 0) return
       const elapsed = performance.now() - began
       if (elapsed >= milliseconds) return resolve({ count, elapsed, latencies: new Float64Array(0) })
-      missing = wires.length
-      wires[0].send(1)
+      missing = wires.length * inFlight
+      wires[0].send(inFlight)
     }
     for (const wire of wires) wire.onEchoes = receive
-    wires[0].send(1)
+    wires[0].send(inFlight)
   })

@@ -1,9 +1,9 @@
 /**
- * The floor: answers the request, and sends back the bytes that come as they are.
+ * The floor: answers the request, and sends back the bytes that come as they are, or sends them to all.
  */
 import * as Crypto from "node:crypto"
 import * as Net from "node:net"
-import { report } from "./report.js"
+import { report, work } from "./report.js"
 
 const answer = (/** @type {string} */ head) => {
   const key = /Sec-WebSocket-Key: (.*)\r\n/.exec(head)?.[1]
@@ -11,11 +11,19 @@ const answer = (/** @type {string} */ head) => {
   return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`
 }
 
+/** @type {Set<Net.Socket>} */
+const all = new Set()
+
 const server = Net.createServer({ noDelay: true }, (socket) => {
   socket.on("error", () => {})
   socket.once("data", (head) => {
     socket.write(answer(head.toString("latin1")))
-    socket.on("data", (chunk) => socket.write(chunk))
+    all.add(socket)
+    socket.on("close", () => all.delete(socket))
+    socket.on("data", (chunk) => {
+      if (work === "fanout") for (const other of all) other.write(chunk)
+      else socket.write(chunk)
+    })
   })
 })
 server.listen({ host: "127.0.0.1", port: 0, backlog: 1024 }, () => {

@@ -425,11 +425,7 @@ export const broadcast = (
   sockets: Iterable<WebSocket>,
   data: Sendable,
   { slow = "wait" }: BroadcastOptions = {}
-): Effect.Effect<Broadcast> =>
-  Effect.suspend(() => {
-    const members = Array.from(sockets, (socket) => ({ socket, connection: Handle.connectionOf(socket) }))
-    return Broadcasts.broadcast(members, prepare(data), slow)
-  })
+): Effect.Effect<Broadcast> => Effect.suspend(() => Broadcasts.broadcast(sockets, prepare(data), slow))
 
 /**
  * The connection as the `Socket` of `@effect/platform`: see `PlatformSocket.fromWebSocket`.

@@ -9,6 +9,7 @@
  */
 import type { ByteOps } from "./ByteOps.ts"
 import * as Frame from "./Frame.ts"
+import { copy, copyAll, copyRange } from "./internal/Copying.ts"
 import * as Slab from "./internal/Slab.ts"
 
 /**
@@ -95,11 +96,12 @@ export class FrameEncoder {
   }
 
   /**
-   * Takes a frame as `encodeUnmasked` gives it. A small one is copied behind what waits already, so that it leaves with that.
+   * Takes a frame as `encodeUnmasked` gives it. A small one leaves in one piece with what waits already.
    */
   passEncoded(frame: ReadonlyArray<Uint8Array>): void {
     const [first] = frame
-    if (frame.length === 1 && this.pending > 0 && first!.length <= joinedUpTo) {
+    const waits = this.pending > 0 && this.pending + first!.length > Slab.largest
+    if (frame.length === 1 && waits && first!.length <= joinedUpTo) {
       copy(first!, this.reserve(first!.length), this.slab.offset)
       return this.commit(first!.length)
     }
@@ -125,14 +127,15 @@ export class FrameEncoder {
   }
 
   /**
-   * Hands out what was encoded, in order; the pieces never change again.
+   * Hands out what was encoded, in order, if it is little in one piece; the pieces never change again.
    */
   take(): Array<Uint8Array> {
     this.closePiece()
-    const pieces = this.pieces
+    const { pending, pieces } = this
     this.pieces = []
     this.pending = 0
-    return pieces
+    // A copy costs less than a piece more in the system call does.
+    return pieces.length > 1 && pending <= Slab.largest ? [this.slab.join(pieces, pending)] : pieces
   }
 
   // Whoever passes the same message on writes the same header to the same place.
@@ -283,24 +286,3 @@ const writeWord = (target: Uint8Array, at: number, word: number): void => {
 
 // A copy of this many bytes costs less than a piece of its own does in the system call.
 const joinedUpTo = 1024
-
-// Below this many bytes a loop beats the call into the runtime.
-const loopCopiesUpTo = 32
-
-const copy = (source: Uint8Array, target: Uint8Array, at: number): void => {
-  if (source.length > loopCopiesUpTo) return target.set(source, at)
-  for (let i = 0; i < source.length; i++) target[at + i] = source[i]!
-}
-
-const copyRange = (source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void => {
-  if (end - start > loopCopiesUpTo) return target.set(source.subarray(start, end), at)
-  for (let i = start; i < end; i++) target[at + i - start] = source[i]!
-}
-
-const copyAll = (pieces: ReadonlyArray<Uint8Array>, target: Uint8Array, at: number): void => {
-  let next = at
-  for (const piece of pieces) {
-    copy(piece, target, next)
-    next += piece.length
-  }
-}

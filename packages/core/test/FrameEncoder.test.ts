@@ -93,7 +93,7 @@ describe("6.1 pieces", () => {
     assert.deepStrictEqual(server().take(), [])
   })
 
-  it("server begins a new piece where another connection wrote in between", () => {
+  it("server joins what is little, where another connection wrote in between", () => {
     const byteOps = new CountingByteOps(portable)
     const one = server(byteOps)
     const other = server(byteOps)
@@ -101,8 +101,27 @@ describe("6.1 pieces", () => {
     other.encodeText("b")
     one.encodeText("c")
     one.encodeText("d")
-    assert.deepStrictEqual(one.take().map(toHex), ["81 01 61", "81 01 63 81 01 64"])
+    assert.deepStrictEqual(one.take().map(toHex), ["81 01 61 81 01 63 81 01 64"])
     assert.deepStrictEqual(other.take().map(toHex), ["81 01 62"])
+  })
+
+  it("server joins no more than 4096 bytes", () => {
+    for (const [size, count] of [
+      [Slab.largest - 4 - 3, 1],
+      [Slab.largest - 4 - 2, 2]
+    ] as const) {
+      const byteOps = new CountingByteOps(portable)
+      const [one, other] = [server(byteOps), server(byteOps)]
+      one.encodeText("a")
+      other.encodeText("b")
+      one.encode(true, Frame.Binary, sequence(size))
+      const pieces = one.take()
+      assert.strictEqual(pieces.length, count)
+      assert.deepStrictEqual(
+        readFrames(concat(pieces)).map(({ payload }) => payload.length),
+        [1, size]
+      )
+    }
   })
 
   it("server goes on behind what it handed out, in the same slab", () => {
@@ -153,23 +172,41 @@ describe("6.1 a frame that was encoded before", () => {
     assert.deepStrictEqual(piece, concat([hex("81 01 61"), sequence(1024), hex("81 01 62")]))
   })
 
-  it("server passes on one that is larger, in pieces, or that nothing waits for, and counts it", () => {
-    for (const [frame, waits] of [
-      [frameOf(1025), true],
-      [[sequence(4), sequence(5)], true],
-      [frameOf(4), false]
-    ] as const) {
+  it("server passes on one that is large, or in large pieces, and counts it", () => {
+    for (const frame of [frameOf(Slab.largest), [sequence(4000), sequence(500)]]) {
       const encoder = server()
-      if (waits) encoder.encodeText("a")
+      encoder.encodeText("a")
       encoder.passEncoded(frame)
-      const size = concat(frame).length
-      assert.strictEqual(encoder.pending, size + (waits ? 3 : 0))
+      assert.strictEqual(encoder.pending, concat(frame).length + 3)
       encoder.encodeText("b")
       const pieces = encoder.take()
-      assert.strictEqual(pieces.length, frame.length + (waits ? 2 : 1))
-      for (const [index, piece] of frame.entries()) assert.strictEqual(pieces[index + (waits ? 1 : 0)], piece)
+      assert.deepStrictEqual(pieces.slice(1, -1), frame)
+      for (const [index, piece] of frame.entries()) assert.strictEqual(pieces[index + 1], piece)
       assert.strictEqual(encoder.pending, 0)
     }
+  })
+
+  it("server passes on one that is alone, without a copy", () => {
+    const encoder = server()
+    const frame = frameOf(4)
+    encoder.passEncoded(frame)
+    assert.strictEqual(encoder.take()[0], frame[0])
+  })
+
+  it("server passes on several to everybody in the same memory, and to nobody what others were sent", () => {
+    const byteOps = new CountingByteOps(portable)
+    const [one, other, third] = [server(byteOps), server(byteOps), server(byteOps)]
+    const frames = [frameOf(4), frameOf(5), frameOf(4)]
+    for (const frame of frames) for (const encoder of [one, other]) encoder.passEncoded(frame)
+    third.passEncoded(frames[0]!)
+    third.passEncoded(frames[1]!)
+    third.passEncoded(frameOf(4))
+    const [first] = one.take()
+    assert.deepStrictEqual(first, concat(frames.flat()))
+    assert.strictEqual(other.take()[0], first)
+    const [last] = third.take()
+    assert.notStrictEqual(last, first)
+    assert.deepStrictEqual(last, first)
   })
 
   it("server joins one behind a piece that stands alone", () => {

@@ -359,8 +359,10 @@ export class Inbox {
 
   // Lets go of the messages that were taken. In ordinary life that is all of them, and the array stays.
   private compact(): void {
-    if (this.isEmpty) this.messages.length = 0
-    else this.messages = this.messages.slice(this.head)
+    if (!this.isEmpty) this.messages = this.messages.slice(this.head)
+    // To set the length costs a call into the runtime.
+    else if (this.head === 1) this.messages.pop()
+    else this.messages.length = 0
     this.head = 0
   }
 }

@@ -16,6 +16,7 @@ import type { Transport } from "../../Transport.ts"
 import type { WebSocketError } from "../../WebSocketError.ts"
 import type { Fragment, OutgoingStream } from "./OutgoingStream.ts"
 import { Slices, sliceSize } from "./Slices.ts"
+import { atTurnEnd } from "./turnEnd.ts"
 
 export type Data = string | Uint8Array | Message | PreparedMessage
 
@@ -102,7 +103,7 @@ export class Outbox {
   schedule(): void {
     if (this.isScheduled || this.protocol.pendingOutput === 0) return
     this.isScheduled = true
-    queueMicrotask(() => this.flush())
+    atTurnEnd(this)
   }
 
   /** Holds back what is encoded until `uncork`. */

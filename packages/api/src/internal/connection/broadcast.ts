@@ -7,15 +7,17 @@ import * as Exit from "effect/Exit"
 import type { Broadcast, BroadcastOptions, Missed } from "../../Broadcast.ts"
 import type { WebSocket } from "../../WebSocket.ts"
 import type { Connection } from "./Connection.ts"
+import { connectionOf } from "./handle.ts"
 
-export interface Member {
+/** Who has to wait. */
+interface Member {
   readonly socket: WebSocket
   readonly connection: Connection
 }
 
 /** Those that have room get it at once, all in one turn. What becomes of the others is the policy's. */
 export const broadcast = (
-  members: Iterable<Member>,
+  sockets: Iterable<WebSocket>,
   message: PreparedMessage,
   slow: NonNullable<BroadcastOptions["slow"]>
 ): Effect.Effect<Broadcast> =>
@@ -23,10 +25,14 @@ export const broadcast = (
     const sent: Array<WebSocket> = []
     const missed: Array<Missed> = []
     const waiting: Array<Member> = []
-    for (const member of members) {
-      const exit = member.connection.sending.trySend(message)
-      if (exit === undefined) waiting.push(member)
-      else note(member, exit, sent, missed)
+    const all = Array.from(sockets)
+    // What is no connection is a mistake, which is found before anything is sent.
+    const connections = all.map(connectionOf)
+    for (const [at, connection] of connections.entries()) {
+      const socket = all[at]!
+      const exit = connection.sending.trySend(message)
+      if (exit === undefined) waiting.push({ socket, connection })
+      else note(socket, exit, sent, missed)
     }
     const rest = slow === "wait" ? waitFor(waiting, message, sent, missed) : leaveOut(waiting, message, slow, missed)
     return Effect.as(rest, { sent, missed })
@@ -44,7 +50,7 @@ const waitFor = (
     if (left === 0) return resume(Effect.void)
     const giveUps = members.map((member) =>
       member.connection.sending.sendAndTell(message, (exit) => {
-        note(member, exit, sent, missed)
+        note(member.socket, exit, sent, missed)
         if (--left === 0) resume(Effect.void)
       })
     )
@@ -66,7 +72,7 @@ const leaveOut = (
   })
 
 const note = (
-  { socket }: Member,
+  socket: WebSocket,
   exit: Exit.Exit<void, NonNullable<Missed["error"]>>,
   sent: Array<WebSocket>,
   missed: Array<Missed>
