@@ -12,7 +12,7 @@ import type { Address } from "@effect/platform/SocketServer"
 import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as Tls from "node:tls"
-import { lendReads } from "./internal/lentReads.ts"
+import { lendReads, type Owned, owner } from "./internal/lentReads.ts"
 import { fromStream } from "./internal/transportErrors.ts"
 
 /**
@@ -67,7 +67,7 @@ class DuplexTransport implements Transport {
   private owesDrained = false
   /** A call into the stream is under way: what the stream tells during it is told later. */
   private isCalling = false
-  private later: Array<() => void> = []
+  private later: Array<() => void> | undefined = undefined
   /** In bytes: what was read since the other streams last had their turn. */
   private readAtOnce = 0
   private rest: NodeJS.Immediate | undefined
@@ -90,10 +90,9 @@ class DuplexTransport implements Transport {
     duplex.allowHalfOpen = true
     if (duplex.readableFlowing === true) duplex.pause()
     if (duplex instanceof Net.Socket) duplex.setNoDelay(true)
-    duplex.on("error", this.onError)
-    duplex.on("end", this.onEnd)
-    duplex.on("drain", this.onDrain)
-    duplex.on("close", this.onClose)
+    const owned: Duplex & Partial<Owned> = duplex
+    owned[owner] = this
+    for (const [event, listener] of listeners) duplex.on(event, listener)
   }
 
   get writable(): number {
@@ -104,8 +103,8 @@ class DuplexTransport implements Transport {
     this.sink = sink
     this.wasToldEnd = false
     this.wasToldClosed = false
-    if (this.hasEnded || this.isOver) process.nextTick(this.tellEnds)
-    if (this.owesDrained && !this.duplex.writableNeedDrain) process.nextTick(this.onDrain)
+    if (this.hasEnded || this.isOver) process.nextTick(() => this.tellEnds())
+    if (this.owesDrained && !this.duplex.writableNeedDrain) process.nextTick(() => this.onDrain())
     if (this.isStarted || this.isOver) return
     this.isStarted = true
     this.listen()
@@ -135,7 +134,7 @@ class DuplexTransport implements Transport {
     if (this.isOver || this.duplex.writableEnded) return
     this.call(() => this.duplex.end())
     // A stream that is ending doesn't emit "drain" any more.
-    if (this.owesDrained) this.duplex.once("finish", this.onDrain)
+    if (this.owesDrained) this.duplex.once("finish", onDrain)
   }
 
   destroy(): void {
@@ -144,10 +143,10 @@ class DuplexTransport implements Transport {
 
   private listen(): void {
     const { duplex } = this
-    const isLending = duplex instanceof Net.Socket && lendReads(duplex, this)
+    const isLending = duplex instanceof Net.Socket && lendReads(duplex as Net.Socket & Owned)
     // A socket may have begun to read ahead, and a listener alone would make a stream flow.
     if (this.isPaused) duplex.pause()
-    if (!isLending) duplex.on("data", this.onData)
+    if (!isLending) duplex.on("data", onData)
   }
 
   private writeAll(chunks: ReadonlyArray<Uint8Array>): boolean {
@@ -167,7 +166,7 @@ class DuplexTransport implements Transport {
     else sink.chunk(isLent ? new Uint8Array(bytes) : bytes)
   }
 
-  private readonly onData = (chunk: Uint8Array): void => {
+  onData(chunk: Uint8Array): void {
     if (this.mustWait()) this.tellLater(() => this.read(chunk, false))
     else this.read(chunk, false)
   }
@@ -189,33 +188,30 @@ class DuplexTransport implements Transport {
     })
   }
 
-  private readonly onEnd = (): void => {
+  onEnd(): void {
     this.hasEnded = true
     this.tellEnds()
   }
 
-  private readonly onDrain = (): void => {
-    if (this.mustWait()) return this.tellLater(this.onDrain)
+  onDrain(): void {
+    if (this.mustWait()) return this.tellLater(() => this.onDrain())
     if (!this.owesDrained || this.sink === undefined) return
     this.owesDrained = false
     this.sink.drained()
   }
 
-  private readonly onError = (cause: unknown): void => {
+  onError(cause: unknown): void {
     this.fail(cause)
     this.duplex.destroy()
   }
 
-  private readonly onClose = (): void => {
+  onClose(): void {
     this.isOver = true
     this.owesDrained = false
     clearImmediate(this.rest)
-    this.duplex.off("error", this.onError)
-    this.duplex.off("end", this.onEnd)
-    this.duplex.off("drain", this.onDrain)
-    this.duplex.off("finish", this.onDrain)
-    this.duplex.off("close", this.onClose)
-    this.duplex.off("data", this.onData)
+    for (const [event, listener] of listeners) this.duplex.off(event, listener)
+    this.duplex.off("finish", onDrain)
+    this.duplex.off("data", onData)
     this.tellEnds()
   }
 
@@ -224,8 +220,8 @@ class DuplexTransport implements Transport {
   }
 
   /** Tells the end of one half or both, once to each sink; a callback may hand delivery over to the next. */
-  private readonly tellEnds = (): void => {
-    if (this.mustWait()) return this.tellLater(this.tellEnds)
+  private tellEnds(): void {
+    if (this.mustWait()) return this.tellLater(() => this.tellEnds())
     const sink = this.sink
     if (sink === undefined) return
     if (this.hasEnded && !this.wasToldEnd) {
@@ -245,20 +241,53 @@ class DuplexTransport implements Transport {
   }
 
   private mustWait(): boolean {
-    return this.isCalling || this.later.length > 0
+    return this.isCalling || this.later !== undefined
   }
 
   /** Some streams answer inside the call, a PassThrough for instance: that is kept, in order, for the next turn. */
   private tellLater(event: () => void): void {
-    if (this.later.push(event) === 1) process.nextTick(() => this.tellNow())
+    if (this.later !== undefined) return void this.later.push(event)
+    this.later = [event]
+    process.nextTick(() => this.tellNow())
   }
 
   private tellNow(): void {
-    const events = this.later
-    this.later = []
+    const events = this.later!
+    this.later = undefined
     for (const event of events) event()
   }
 }
+
+type Listening = Duplex & { readonly [owner]: DuplexTransport }
+
+// The same functions for all transports, which a stream calls as its own: of many connections that are idle, each would hold
+// one for each event.
+function onData(this: Listening, chunk: Uint8Array): void {
+  this[owner].onData(chunk)
+}
+
+function onEnd(this: Listening): void {
+  this[owner].onEnd()
+}
+
+function onDrain(this: Listening): void {
+  this[owner].onDrain()
+}
+
+function onError(this: Listening, cause: unknown): void {
+  this[owner].onError(cause)
+}
+
+function onClose(this: Listening): void {
+  this[owner].onClose()
+}
+
+const listeners = [
+  ["error", onError],
+  ["end", onEnd],
+  ["drain", onDrain],
+  ["close", onClose]
+] as const
 
 /** In bytes: the buffer that Node reads a socket into. */
 const readBuffer = 64 * 1024

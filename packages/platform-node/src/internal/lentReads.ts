@@ -7,11 +7,16 @@
  */
 import * as Net from "node:net"
 
-/** Who is given what is read. */
-export interface Reader {
-  /** Takes bytes, which belong to it from here on, or are only lent for the time of the call. */
-  readonly read: (bytes: Uint8Array, isLent: boolean) => void
+/** A socket with who is given what is read. */
+export interface Owned {
+  [owner]: {
+    /** Takes bytes, which belong to it from here on, or are only lent for the time of the call. */
+    readonly read: (bytes: Uint8Array, isLent: boolean) => void
+  }
 }
+
+/** Where a socket has its owner. */
+export const owner: unique symbol = Symbol("owner")
 
 /** What is used of a socket of Node, though it isn't documented: the members behind `onread`, and the handle below. */
 type Undocumented = Net.Socket & {
@@ -31,17 +36,15 @@ const unused = new Net.Socket() as Undocumented
 const kBuffer = symbolOf("kBuffer")!
 const kBufferCb = symbolOf("kBufferCb")!
 const kBufferGen = symbolOf("kBufferGen")!
-const kReader = Symbol("reader")
 
 /** Whether this Node reads as is expected of it. */
 const isKnown = [kBuffer, kBufferCb, kBufferGen].every((symbol) => symbol !== undefined && unused[symbol] === null)
 
-/** From now on `reader` is given what is read. Returns whether that could be; the socket is as it was if not. */
-export const lendReads = (socket: Net.Socket, reader: Reader): boolean => {
-  const own = socket as Undocumented
+/** From now on the owner is given what is read. Returns whether that could be; the socket is as it was if not. */
+export const lendReads = (socket: Net.Socket & Owned): boolean => {
+  const own = socket as Net.Socket as Undocumented
   if (!isKnown || !isPlain(socket) || own[kBuffer] !== null || socket.readableLength > 0) return false
   if (typeof own._handle?.useUserBuffer !== "function") return false
-  own[kReader] = reader
   own[kBuffer] = shared
   own[kBufferCb] = onRead
   own._handle.useUserBuffer(shared)
@@ -51,15 +54,14 @@ export const lendReads = (socket: Net.Socket, reader: Reader): boolean => {
 const isPlain = (socket: Net.Socket): boolean => Object.getPrototypeOf(socket) === Net.Socket.prototype
 
 /** Is called by Node with how many bytes it has read. */
-function onRead(this: Undocumented, count: number, buffer: Buffer): boolean {
+function onRead(this: Undocumented & Owned, count: number, buffer: Buffer): boolean {
   this[kBufferGen] = null
-  const reader = this[kReader] as Reader
   // What fills the buffer is a part of something large: the rest of it is read into memory that is given away.
   if (count === readSize) readNextInto(this, Buffer.allocUnsafeSlow(readSize))
   else if (buffer !== shared) readNextInto(this, shared)
   // Less than that isn't worth the memory that a view of it would keep alive.
   const isLent = buffer === shared || count < readSize / 4
-  reader.read(buffer.subarray(0, count), isLent)
+  this[owner].read(buffer.subarray(0, count), isLent)
   return true
 }
 
