@@ -9,6 +9,7 @@
 import * as HandshakeFault from "./HandshakeFault.ts"
 import * as Headers from "./Headers.ts"
 import { classes, isText, isToken, isVisible, trimBlank } from "./internal/Ascii.ts"
+import * as CommonStrings from "./internal/CommonStrings.ts"
 import * as HeadGrammar from "./internal/HeadGrammar.ts"
 import * as Latin1 from "./internal/Latin1.ts"
 
@@ -288,13 +289,14 @@ const lines = (text: string): readonly [startLine: string, fields: Headers.Heade
 
 const parseField = (line: string): Headers.Field => {
   const colon = line.indexOf(":")
-  return [line.slice(0, colon), trimBlank(line.slice(colon + 1))]
+  const value = trimBlank(line.slice(colon + 1))
+  return [CommonStrings.shared(line.slice(0, colon)), CommonStrings.shared(value)]
 }
 
 const parseRequest = (text: string): RequestHead => {
   const [startLine, fields] = lines(text)
-  const [method, target, version] = startLine.split(" ")
-  return { _tag: "RequestHead", method, target, version: version.slice(5), fields }
+  const [method, target, version] = startLine.split(" ").map(CommonStrings.shared)
+  return { _tag: "RequestHead", method, target, version: CommonStrings.shared(version.slice(5)), fields }
 }
 
 const parseResponse = (text: string): ResponseHead => {

@@ -372,9 +372,12 @@ const build = (
   ...located(head),
   key: Headers.getAll(head.fields, "Sec-WebSocket-Key")[0],
   origin: Headers.get(head.fields, "Origin"),
-  subprotocols,
-  extensions
+  subprotocols: subprotocols.length === 0 ? none : subprotocols,
+  extensions: extensions.length === 0 ? none : extensions
 })
+
+// The same for all requests: each connection holds its own.
+const none: ReadonlyArray<never> = []
 
 const located = ({ fields, method, target, version }: HttpHead.RequestHead): Omit<PlainRequest, "_tag"> => {
   const { host, path, query } = RequestTarget.parse(target) as RequestTarget.RequestTarget

@@ -181,15 +181,15 @@ const ownFields = (
   subprotocol: string | undefined,
   extensions: ReadonlyArray<Extension.Extension>
 ): Headers.Headers => {
-  const own: Array<Headers.Field> = [
-    ["Upgrade", "websocket"],
-    ["Connection", "Upgrade"],
-    ["Sec-WebSocket-Accept", AcceptKey.derive(key)]
-  ]
+  const own: Array<Headers.Field> = [upgrade, connection, ["Sec-WebSocket-Accept", AcceptKey.derive(key)]]
   if (subprotocol !== undefined) own.push(["Sec-WebSocket-Protocol", subprotocol])
   if (extensions.length > 0) own.push(["Sec-WebSocket-Extensions", Extension.format(extensions)])
   return own
 }
+
+// The same for all responses: each connection holds its own.
+const upgrade: Headers.Field = ["Upgrade", "websocket"]
+const connection: Headers.Field = ["Connection", "Upgrade"]
 
 /** 4.1: the checks that don't depend on what was offered, in order. */
 const checkUpgraded = (

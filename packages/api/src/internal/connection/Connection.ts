@@ -4,10 +4,9 @@
  * Everything here runs to its end at once, called by the transport or by an effect: a chunk goes through the protocol in
  * one pass, its messages go to the inbox, and whoever waits there is woken once.
  */
-import * as CloseCode from "@effect-ws/core/CloseCode"
 import type { CloseReason } from "@effect-ws/core/CloseReason"
 import * as Protocol from "@effect-ws/core/Protocol"
-import type { Failed, PiecesReceived, ProtocolEvent } from "@effect-ws/core/ProtocolEvent"
+import type { PiecesReceived, ProtocolEvent } from "@effect-ws/core/ProtocolEvent"
 import * as ProtocolFault from "@effect-ws/core/ProtocolFault"
 import type { Message } from "@effect-ws/core/Message"
 import type { Role } from "@effect-ws/core/Role"
@@ -18,14 +17,13 @@ import { ConnectionClosed } from "../../ConnectionClosed.ts"
 import type { ConnectionOptions } from "../../ConnectionOptions.ts"
 import type { ConnectionStatus } from "../../ConnectionStatus.ts"
 import { ConnectionTimeout } from "../../ConnectionTimeout.ts"
-import { MessageTooBig } from "../../MessageTooBig.ts"
-import { ProtocolError } from "../../ProtocolError.ts"
 import type { Transport, TransportSink } from "../../Transport.ts"
 import type { TransportError } from "../../TransportError.ts"
 import type { WebSocketError } from "../../WebSocketError.ts"
 import type { Deadlines } from "../Deadlines.ts"
 import { type ControlListener, ControlListeners } from "./ControlListeners.ts"
 import { EndDeadlines } from "./EndDeadlines.ts"
+import { errorOf } from "./errorOf.ts"
 import type { Engine } from "../Engine.ts"
 import { Inbox, type InboxEvents, messageCost } from "./Inbox.ts"
 import { type Meter, meters } from "../observing/metrics.ts"
@@ -33,6 +31,7 @@ import { Outbox, type OutboxEvents } from "./Outbox.ts"
 import { Sending } from "./Sending.ts"
 import { StreamReader } from "./StreamReader.ts"
 import { Turns } from "./Turns.ts"
+import { timeoutCodes, type WatchedPhase } from "./timeoutCodes.ts"
 import { timesOf, Watch, type Watched } from "./Watch.ts"
 import { withoutStack } from "./withoutStack.ts"
 
@@ -59,6 +58,8 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   private reader: StreamReader | undefined = undefined
   private turns: Turns | undefined = undefined
   private controlListeners: ControlListeners | undefined = undefined
+  // Most connections have one waiter at most.
+  private endWaiter: (() => void) | undefined = undefined
   private endWaiters: Set<() => void> | undefined = undefined
   private isOver = false
   private isPaused = false
@@ -153,8 +154,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     this.watch.stop()
     this.ends?.cancel()
     this.meter.ended(this.protocol.closeReceived, this.protocol.closeSent)
-    for (const wake of this.endWaiters ?? []) wake()
-    this.endWaiters = undefined
+    this.wakeEndWaiters()
     this.controlListeners?.show(undefined)
   }
 
@@ -187,9 +187,20 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
       onEnd()
       return ignore
     }
-    const waiters = (this.endWaiters ??= new Set())
-    waiters.add(onEnd)
-    return () => void waiters.delete(onEnd)
+    if (this.endWaiter === undefined) this.endWaiter = onEnd
+    else (this.endWaiters ??= new Set()).add(onEnd)
+    return () => {
+      if (this.endWaiter === onEnd) this.endWaiter = undefined
+      else this.endWaiters?.delete(onEnd)
+    }
+  }
+
+  private wakeEndWaiters(): void {
+    const { endWaiter } = this
+    this.endWaiter = undefined
+    endWaiter?.()
+    for (const wake of this.endWaiters ?? []) wake()
+    this.endWaiters = undefined
   }
 
   /** Ends the connection as a closing scope does: a closing handshake that ends within its deadline, whatever happens. */
@@ -473,24 +484,8 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   }
 }
 
-type WatchedPhase = Parameters<Watched["expire"]>[0]
-
-// Policy is what a peer violates that dribbles; we go away from a connection that is idle or old; the rest is a fault.
-const timeoutCodes: { readonly [P in WatchedPhase]: number } = {
-  idle: CloseCode.GoingAway,
-  lifetime: CloseCode.GoingAway,
-  message: CloseCode.PolicyViolation,
-  pong: CloseCode.InternalError,
-  write: CloseCode.InternalError
-}
-
 const empty = new Uint8Array(0)
 const ignore = (): void => {}
 
 /** In bytes: what is read and dropped while the end is awaited, before the transport is destroyed. */
 const maxDiscarded = 1024 * 1024
-
-const errorOf = (fault: Failed["fault"]): WebSocketError =>
-  fault._tag === "MessageTooBig"
-    ? new MessageTooBig({ limit: fault.limit, size: fault.size })
-    : new ProtocolError({ reason: fault })

@@ -42,6 +42,8 @@ export class Serving<R> {
     }
   }
 
+  private readonly remove = (visit: Visit<R>): void => this.guests.remove(visit)
+
   /** Takes a connection, or turns it away. */
   readonly admit = (incoming: Incoming): void => {
     const { transport } = incoming
@@ -53,7 +55,7 @@ export class Serving<R> {
       place.leave()
       return this.turnAway(transport, overloaded)
     }
-    const visit = new Visit(this.house, incoming, place, (visit) => this.guests.remove(visit))
+    const visit = new Visit(this.house, incoming, place, this.remove)
     this.guests.add(visit)
     visit.begin()
   }

@@ -32,6 +32,7 @@ import * as Exchanges from "../opening/Exchange.ts"
 import type { ReadFailure } from "../opening/Opening.ts"
 import { quoted } from "../quoted.ts"
 import { ServerOpening, type Settings } from "../opening/ServerOpening.ts"
+import type { Connection } from "../connection/Connection.ts"
 import * as Handle from "../connection/handle.ts"
 import * as connectionIds from "../observing/connectionIds.ts"
 import * as Tracing from "../observing/tracingServer.ts"
@@ -61,9 +62,16 @@ export interface House<R> {
 /** The name of an annotation, and its value. */
 export type Annotation = readonly [name: string, value: unknown]
 
+/** What stays of a request that was accepted: all else would be held for as long as the connection lives. */
+interface Accepted {
+  readonly connection: Connection
+  readonly request: UpgradeRequest.UpgradeRequest
+}
+
 export class Visit<R> implements AttendantHouse<R> {
-  readonly opening: ServerOpening
-  exchange: Exchanges.Exchange | undefined = undefined
+  private opening: ServerOpening | undefined
+  private exchange: Exchanges.Exchange | undefined = undefined
+  private accepted: Accepted | undefined = undefined
   private attendant: Attendant<unknown, R> | undefined = undefined
   private readonly house: House<R>
   private readonly incoming: Incoming
@@ -78,31 +86,33 @@ export class Visit<R> implements AttendantHouse<R> {
     this.place = place
     this.onOver = onOver
     // Where somebody else has read the request, they would have to read the next one too.
-    const maxAttempts = incoming.request === undefined ? house.settings.maxAttempts : 1
-    this.opening = new ServerOpening(incoming.transport, house.engine, { ...house.settings, maxAttempts })
-    this.opening.opening.whenDone(() => (this.exchange?.state === "accepted" ? this.open() : this.leave()))
+    const settings = incoming.request === undefined ? house.settings : { ...house.settings, maxAttempts: 1 }
+    this.opening = new ServerOpening(incoming.transport, house.engine, settings)
+    this.opening.opening.whenDone(() => (this.exchange?.state === "accepted" ? this.open(this.exchange) : this.leave()))
   }
 
   begin(): void {
-    this.read(this.incoming)
+    this.read(this.opening!, this.incoming)
   }
 
-  private open(): void {
-    this.exchange!.connection!.id = this.id
+  private open({ connection, request }: Exchanges.Exchange): void {
+    this.accepted = { connection: connection!, request }
+    this.exchange = this.opening = undefined
+    connection!.id = this.id
     this.place.open()
   }
 
   /** Tells whoever waits that the server goes down. */
   shutdown(): void {
-    this.opening.opening.lose({ _tag: "ShuttingDown" })
+    this.opening?.opening.lose({ _tag: "ShuttingDown" })
     // Whoever was refused, now or before, has got the answer.
-    this.opening.opening.hurry()
-    this.exchange?.connection?.shutdown(Handle.goingAway)
+    this.opening?.opening.hurry()
+    this.accepted?.connection.shutdown(Handle.goingAway)
   }
 
   destroy(): void {
-    this.opening.opening.destroy()
-    this.exchange?.connection?.destroy()
+    this.opening?.opening.destroy()
+    this.accepted?.connection.destroy()
     this.attendant?.giveUp()
   }
 
@@ -113,7 +123,8 @@ export class Visit<R> implements AttendantHouse<R> {
   }
 
   reportFailure(cause: Cause.Cause<unknown>): Effect.Effect<void> {
-    return isExpected(cause, this.exchange!) ? Effect.void : this.report(this.exchange!, cause)
+    const { connection, request } = this.accepted!
+    return isExpected(cause, connection) ? Effect.void : this.annotate(request, cause)
   }
 
   leave(): void {
@@ -124,26 +135,27 @@ export class Visit<R> implements AttendantHouse<R> {
   // ------------------------------------------------------------------------------------------------------------------
 
   // In a loop: any number of requests may have come one behind the other, and the stack is finite.
-  private again(): void {
+  private again(opening: ServerOpening): void {
     if (this.isGoingOn) return
     this.isGoingOn = true
-    while (this.opening.isResting) this.read()
+    while (opening.isResting) this.read(opening)
     this.isGoingOn = false
   }
 
-  private read(given?: Incoming): void {
-    this.opening.begin(given)
-    this.opening.opening.whenRead(this.receive)
+  private read(opening: ServerOpening, given?: Incoming): void {
+    opening.begin(given)
+    opening.opening.whenRead((read) => this.receive(opening, read))
   }
 
-  private readonly receive = (read: Either.Either<RequestHead, ReadFailure>): void => {
-    if (Either.isLeft(read)) return this.decline(read.left, undefined)
+  private receive(opening: ServerOpening, read: Either.Either<RequestHead, ReadFailure>): void {
+    if (Either.isLeft(read)) return this.decline(opening, read.left, undefined)
     const head = read.right
     const { fallback, trusted } = this.house
-    if (fallback !== undefined && !UpgradeRequest.namesWebSocket(head)) return this.receivePlain(head, fallback)
-    const exchange = Exchanges.check(head, this.opening, trusted)
-    if (!(exchange instanceof Exchanges.Exchange)) return this.decline(exchange, head)
-    if (!this.fits(exchange.request)) return
+    if (fallback !== undefined && !UpgradeRequest.namesWebSocket(head))
+      return this.receivePlain(opening, head, fallback)
+    const exchange = Exchanges.check(head, opening, trusted)
+    if (!(exchange instanceof Exchanges.Exchange)) return this.decline(opening, exchange, head)
+    if (!this.fits(opening, exchange.request)) return
     this.exchange = exchange
     const handling = Tracing.handling(
       exchange,
@@ -153,35 +165,38 @@ export class Visit<R> implements AttendantHouse<R> {
     this.attend(exchange, handling, (exit) => this.conclude(exchange, exit))
   }
 
-  private receivePlain(head: RequestHead, fallback: NonNullable<House<R>["fallback"]>): void {
+  private receivePlain(opening: ServerOpening, head: RequestHead, fallback: NonNullable<House<R>["fallback"]>): void {
     const request = UpgradeRequest.validatePlain(head)
-    if (request._tag !== "PlainRequest") return this.decline(request, head)
-    if (!this.fits(request)) return
-    const attempt = new Attempt(request, this.opening)
+    if (request._tag !== "PlainRequest") return this.decline(opening, request, head)
+    if (!this.fits(opening, request)) return
+    const attempt = new Attempt(request, opening)
     const answering = Effect.suspend(() => fallback(request, attempt.info))
     this.attend(attempt, answering, (exit) => this.answerPlain(attempt, exit))
   }
 
   /** Answers a request that can't be accepted: nobody else needs to know. */
-  private decline(reason: HandshakeReason, head: RequestHead | undefined): void {
+  private decline(opening: ServerOpening, reason: HandshakeReason, head: RequestHead | undefined): void {
     // To go without another request is the right of a peer that was refused; its answer may still be on the way.
-    if (isLoss(reason) && this.opening.isIdle) return this.opening.opening.leave()
+    if (isLoss(reason) && opening.isIdle) return opening.opening.leave()
     this.house.admission.refused(countedAs(reason))
     Tracing.declined(countedAs(reason))
     const { answer } = answers.serverError(reason)
-    if (answer === undefined) return this.opening.opening.leave()
-    this.opening.refuse(answer, head)
-    this.reportDefect(head)
-    this.again()
+    if (answer === undefined) return opening.opening.leave()
+    opening.refuse(answer, head)
+    this.reportDefect(opening, head)
+    this.again(opening)
   }
 
-  private fits(request: { readonly host: string; readonly fields: RequestHead["fields"] }): boolean {
+  private fits(
+    opening: ServerOpening,
+    request: { readonly host: string; readonly fields: RequestHead["fields"] }
+  ): boolean {
     const { admission, trusted } = this.house
     if (admission.limits.maxConnectionsPerAddress === Infinity) return true
     const { address } = TrustedProxies.clientOf(trusted, this.incoming.transport.info, request)
     const overloaded = this.place.takeAddress(address ?? "")
     if (overloaded === undefined) return true
-    this.decline(overloaded, undefined)
+    this.decline(opening, overloaded, undefined)
     return false
   }
 
@@ -257,15 +272,15 @@ export class Visit<R> implements AttendantHouse<R> {
 
   private goOn(attempt: Attempt<IncomingRequest>): Effect.Effect<void> {
     return Effect.sync(() => {
-      this.reportDefect(attempt.request)
-      this.again()
+      this.reportDefect(attempt.opening, attempt.request)
+      this.again(attempt.opening)
     })
   }
 
-  private reportDefect(request: IncomingRequest | undefined): void {
-    const { defect } = this.opening
+  private reportDefect(opening: ServerOpening, request: IncomingRequest | undefined): void {
+    const { defect } = opening
     if (defect === undefined) return
-    this.opening.defect = undefined
+    opening.defect = undefined
     this.house.fork(this.annotate(request, Cause.die(defect)))
   }
 
@@ -301,11 +316,11 @@ const interrupt = (fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined): voi
 
 // An end that the handler let through is no failure of the handler when it is a clean one, nor is an interruption, nor that
 // it had something to say when we had closed already.
-const isExpected = (cause: Cause.Cause<unknown>, exchange: Exchanges.Exchange): boolean => {
+const isExpected = (cause: Cause.Cause<unknown>, connection: Connection): boolean => {
   if (Cause.isInterruptedOnly(cause)) return true
   const error = Option.getOrUndefined(Cause.failureOption(cause))
   if (error instanceof SendRejected) return error.reason._tag === "Closing"
-  return error instanceof ConnectionClosed && error === exchange.connection?.failure && error.clean
+  return error instanceof ConnectionClosed && error === connection.failure && error.clean
 }
 
 // Options that can't be sent are a mistake of this program, all else was asked for or is the doing of the peer.
