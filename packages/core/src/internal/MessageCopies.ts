@@ -14,11 +14,13 @@ import * as Words from "./Words.ts"
 export class Block implements UnmaskedCopy.Memory {
   readonly bytes: Uint8Array
   readonly words: Int32Array
+  readonly offset: number
   used = 0
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes
     this.words = Words.wordsOf(bytes)
+    this.offset = bytes.byteOffset
   }
 
   hasRoom(size: number): boolean {
@@ -48,10 +50,11 @@ export class MessageCopies {
   /** Copies a payload to `at` in `block`. Returns whether it is known to be nothing but ASCII. */
   copy(chunk: Uint8Array, start: number, end: number, key: number): boolean {
     const size = end - start
-    this.place(Frame.headerSize(size, false), size, chunk, start)
+    const source = this.sourceOf(chunk)
+    this.place(Frame.headerSize(size, false), size, source, start)
     const { at, block } = this
     if (size < wordsPayFrom) return UnmaskedCopy.copyBytes(block.bytes, at, chunk, start, end, key)
-    if (size < setPaysFrom) return UnmaskedCopy.copyWords(block, at, this.sourceOf(chunk), start, end, key)
+    if (size < setPaysFrom) return UnmaskedCopy.copyWords(block, at, source, start, end, key)
     block.bytes.set(chunk.subarray(start, end), at)
     if (key !== 0) this.byteOps.mask(block.bytes, at, at + size, key, 0)
     return false
@@ -68,11 +71,14 @@ export class MessageCopies {
 
   // Where the last copy lies like its chunk, this one does so without padding: it has as much less in front of it as a masking
   // key takes up.
-  private place(headerSize: number, size: number, chunk: Uint8Array, start: number): void {
+  private place(headerSize: number, size: number, source: UnmaskedCopy.Memory, start: number): void {
+    const chunk = source.bytes
     const needed = headerSize + size + maxPadding
-    const block = (this.block = this.blockFor(needed, chunk, chunk.length - start + headerSize + maxPadding))
+    const block = this.blockFor(needed, chunk, chunk.length - start + headerSize + maxPadding)
+    // To write what is there already would cost the collector as much as all else here.
+    if (this.block !== block) this.block = block
     const first = block.used + headerSize
-    const padding = (UnmaskedCopy.phaseOf(chunk, start) - UnmaskedCopy.phaseOf(block.bytes, first)) & 3
+    const padding = (UnmaskedCopy.phaseOf(source, start) - UnmaskedCopy.phaseOf(block, first)) & 3
     this.at = first + padding
     block.used = this.at + size
   }
@@ -96,7 +102,7 @@ export class MessageCopies {
 
   private sourceOf(chunk: Uint8Array): UnmaskedCopy.Memory {
     if (this.source.bytes === chunk) return this.source
-    return (this.source = { bytes: chunk, words: Words.wordsOf(chunk) })
+    return (this.source = UnmaskedCopy.memoryOf(chunk))
   }
 }
 

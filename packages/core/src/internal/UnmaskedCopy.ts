@@ -3,11 +3,20 @@
  */
 import * as Words from "./Words.ts"
 
-/** Memory with the words in it; `words` begin where its buffer begins. */
+/** Memory with the words in it, and with its place in them, which costs a call to ask for. */
 export interface Memory {
   readonly bytes: Uint8Array
+  /** All of the buffer, from its beginning on. */
   readonly words: Int32Array
+  /** Where the bytes begin in the buffer. */
+  readonly offset: number
 }
+
+export const memoryOf = (bytes: Uint8Array): Memory => ({
+  bytes,
+  words: Words.wordsOf(bytes),
+  offset: bytes.byteOffset
+})
 
 /**
  * Copies `source` from `start` to `end` to `target` at `to`, byte by byte. `key` is as for `ByteOps.mask`, with its first byte for
@@ -49,7 +58,7 @@ export const copyWords = (
   end: number,
   key: number
 ): boolean => {
-  const from = Math.min(end, start + ((4 - phaseOf(source.bytes, start)) & 3))
+  const from = Math.min(end, start + ((4 - phaseOf(source, start)) & 3))
   const first = to + from - start
   const count = (end - from) >>> 2
   const rotated = Words.rotate(key, from - start)
@@ -60,13 +69,13 @@ export const copyWords = (
 }
 
 /** Where in a word a byte lies. */
-export const phaseOf = (bytes: Uint8Array, at: number): number => (bytes.byteOffset + at) & 3
+export const phaseOf = ({ offset }: Memory, at: number): number => (offset + at) & 3
 
 const xorWords = (target: Memory, to: number, source: Memory, from: number, count: number, key: number): boolean => {
   const into = target.words
   const words = source.words
-  let at = (target.bytes.byteOffset + to) >>> 2
-  let i = (source.bytes.byteOffset + from) >>> 2
+  let at = (target.offset + to) >>> 2
+  let i = (source.offset + from) >>> 2
   let all = 0
   for (const last = i + count - 4; i <= last; i += 4, at += 4) {
     all |= into[at] = words[i]! ^ key

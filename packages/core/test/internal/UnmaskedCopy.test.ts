@@ -1,13 +1,9 @@
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
-import { copyBytes, copyWords, phaseOf } from "../../src/internal/UnmaskedCopy.ts"
-import * as Words from "../../src/internal/Words.ts"
+import { copyBytes, copyWords, memoryOf, phaseOf } from "../../src/internal/UnmaskedCopy.ts"
 import { hex, sequence, toHex } from "../support/Hex.ts"
 
-const memory = (size: number, offset: number) => {
-  const bytes = new Uint8Array(new ArrayBuffer(size + offset), offset)
-  return { bytes, words: Words.wordsOf(bytes) }
-}
+const memory = (size: number, offset: number) => memoryOf(new Uint8Array(new ArrayBuffer(size + offset), offset))
 
 describe("5.3 a copy that is unmasked on the way", () => {
   it("server unmasks the sample of 5.7 in a copy", () => {
@@ -26,7 +22,7 @@ describe("5.3 a copy that is unmasked on the way", () => {
         const before = source.bytes.slice()
         const target = memory(300, targetOffset)
         target.bytes.fill(0xee)
-        const to = lead + ((phaseOf(source.bytes, start) - phaseOf(target.bytes, lead)) & 3)
+        const to = lead + ((phaseOf(source, start) - phaseOf(target, lead)) & 3)
         const expected = new Uint8Array(300).fill(0xee)
         const isAscii = copyBytes(expected, to, source.bytes, start, start + size, key)
         assert.strictEqual(copyWords(target, to, source, start, start + size, key), isAscii)
