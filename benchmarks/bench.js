@@ -23,6 +23,7 @@ const { values } = parseArgs({
     quick: { type: "boolean", default: false },
     micro: { type: "boolean", default: false },
     only: { type: "string", default: "" },
+    set: { type: "string", default: "" },
     peers: { type: "string", default: "" },
     rounds: { type: "string" },
     seconds: { type: "string" },
@@ -74,7 +75,8 @@ for (const name of named) {
 }
 
 const rows = allRows
-  .filter((row) => row.name.includes(values.only) && (!values.quick || row.isQuick === true))
+  .filter((row) => row.name.includes(values.only) && row.set.includes(values.set))
+  .filter((row) => !values.quick || row.isQuick === true)
   .map(restricted)
   .filter(({ peers }) => peers.length > 0)
 

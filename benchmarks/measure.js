@@ -49,7 +49,7 @@ const startPeer = (row, peer, { core, profiles }, env = {}) =>
     core,
     runtime: peer.runtime,
     flags: profiles !== undefined && peer.isOurs === true ? ["--cpu-prof", `--cpu-prof-dir=${profiles}`] : [],
-    env: { WORK: row.work, DEFLATE: row.deflate, ...peer.env, ...env }
+    env: { WORK: row.work, KIND: row.kind, DEFLATE: row.deflate, ...peer.env, ...env }
   })
 
 /** @type {(row: Row) => Script} */

@@ -236,10 +236,10 @@ const connections = [
     set: "connections",
     kind: "visits",
     unit: "visit",
-    times: 2,
+    times: 6,
     inFlight: 64,
     sizes: [16],
-    peers: ["ws", "ws-addons", "stock", "stock-http", "websocket", "faye", "bun", "ours", "serve"],
+    peers: withServe,
     targets: { ours: { ws: 0.6, stock: 0.15 } }
   },
   {
@@ -248,11 +248,11 @@ const connections = [
     set: "connections",
     kind: "visits",
     unit: "visit",
-    times: 2,
+    times: 6,
     inFlight: 64,
     sizes: [16],
     asBrowser: true,
-    peers: ["ws", "stock", "ours"],
+    peers: ["floor", "ws", "stock", "ours"],
     targets: {}
   },
   {

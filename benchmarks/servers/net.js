@@ -1,9 +1,10 @@
 /**
- * The floor: answers the request, and sends back the bytes that come as they are, or sends them to all.
+ * The floor: answers the request, and sends back the bytes that come as they are, or sends them to all. In a visit each chunk is
+ * taken for what it should be.
  */
 import * as Crypto from "node:crypto"
 import * as Net from "node:net"
-import { report, work } from "./report.js"
+import { kind, report, work } from "./report.js"
 
 const answer = (/** @type {string} */ head) => {
   const key = /Sec-WebSocket-Key: (.*)\r\n/.exec(head)?.[1]
@@ -14,10 +15,23 @@ const answer = (/** @type {string} */ head) => {
 /** @type {Set<Net.Socket>} */
 const all = new Set()
 
+const closeFrame = Buffer.from([0x88, 2, 0x03, 0xe8])
+
+/** @type {(socket: Net.Socket) => void} echoes one message and ends with a Close frame */
+const visit = (socket) => {
+  socket.once("data", (message) => {
+    socket.write(Buffer.concat([Buffer.of(message[0], message.length - 6), unmasked(message)]))
+    socket.once("data", () => socket.end(closeFrame))
+  })
+}
+
+const unmasked = (/** @type {Buffer} */ message) => message.subarray(6).map((byte, i) => byte ^ message[2 + (i & 3)])
+
 const server = Net.createServer({ noDelay: true }, (socket) => {
   socket.on("error", () => {})
   socket.once("data", (head) => {
     socket.write(answer(head.toString("latin1")))
+    if (kind === "visits") return visit(socket)
     all.add(socket)
     socket.on("close", () => all.delete(socket))
     socket.on("data", (chunk) => {

@@ -16,6 +16,9 @@ export const report = (port) => {
 /** What handlers are to do with a message: "echo" it, "read" its text and echo it, or "fanout" it to all. */
 export const work = process.env.WORK ?? "echo"
 
+/** What is measured: `net` serves visits in another way than messages. */
+export const kind = process.env.KIND ?? "echo"
+
 /** Whether messages are compressed, and how: "off", "alone", "takeover", or "default" for what the server does by itself. */
 export const deflate = process.env.DEFLATE ?? "off"
 
