@@ -2,8 +2,10 @@
 import { assert, describe, it } from "vitest"
 import { portable } from "../src/ByteOps.ts"
 import type { Message } from "../src/Message.ts"
-import { endpoint, framesOf, outputOf, peerOfRole, roles } from "./support/Endpoints.ts"
+import { CountingByteOps } from "./support/CountingByteOps.ts"
+import { endpoint, framesOf, lend, outputOf, peerOfRole, roles } from "./support/Endpoints.ts"
 import { concat, sequence } from "./support/Hex.ts"
+import { readFrames } from "./support/Wire.ts"
 
 const messagesOf = (events: ReadonlyArray<{ readonly _tag: string }>): Array<Message> =>
   events.filter(({ _tag }) => _tag === "Text" || _tag === "Binary") as unknown as Array<Message>
@@ -77,6 +79,47 @@ describe.each(roles)("5.2 a message that a %s has received", (role) => {
       )
     }
   )
+
+  it("server passes on what was only lent, with other frames between, and harms no neighbour", () => {
+    for (const gap of [1, 2, 3, 5]) {
+      const from = endpoint(role, portable)
+      const payloads = [sequence(10), sequence(70), sequence(200), sequence(33), sequence(1)]
+      const chunk = concat(payloads.flatMap((payload) => [peer.binary(payload), peer.ping("p".repeat(gap))]))
+      lend(from, chunk)
+      const messages = messagesOf(from.takeEvents())
+      const server = endpoint("server", portable)
+      for (const message of [...messages, ...messages]) server.sendMessage(message)
+      // Alone each of them goes out with its header in front of it.
+      for (const message of messages) {
+        const alone = endpoint("server", portable)
+        alone.sendMessage(message)
+        alone.takeOutput()
+      }
+      const expected = [...payloads, ...payloads]
+      assert.deepStrictEqual(
+        framesOf(server).map(({ payload }) => payload),
+        expected
+      )
+      assert.deepStrictEqual(
+        messages.map(({ bytes }) => bytes),
+        payloads
+      )
+    }
+  })
+
+  it("server passes on messages in another order than they lie in no more pieces than copies make", () => {
+    const from = endpoint(role, portable)
+    const payloads = [sequence(2000), sequence(2001), sequence(2002)]
+    lend(from, concat(payloads.map((payload) => peer.binary(payload))))
+    const server = endpoint("server", new CountingByteOps(portable))
+    for (const message of messagesOf(from.takeEvents()).reverse()) server.sendMessage(message)
+    const output = server.takeOutput()
+    assert.isAtMost(output.length, 2)
+    assert.deepStrictEqual(
+      readFrames(concat(output)).map(({ payload }) => payload),
+      [...payloads].reverse()
+    )
+  })
 
   it("server passes on what came behind a header that was torn at any offset", () => {
     const payload = sequence(5000)
