@@ -83,10 +83,11 @@ export class MessageCopies {
     block.used = this.at + size
   }
 
-  // What a chunk still brings goes into one block, if that isn't too much for this message to keep alive.
+  // What a large chunk still brings goes into one block, if that isn't too much for this message to keep alive. What else comes
+  // with it may be no message at all.
   private blockFor(needed: number, chunk: Uint8Array, rest: number): Block {
     if (chunk === this.ownChunk && this.own.hasRoom(needed) && isWorth(needed, this.own.bytes.length)) return this.own
-    if (rest <= poolSize) return this.poolFor(rest >= restPaysFrom ? rest : needed)
+    if (rest <= poolSize) return this.poolFor(needed)
     if (!isWorth(needed, rest)) return needed > poolSize / 4 ? this.allocate(needed) : this.poolFor(needed)
     this.ownChunk = chunk
     return (this.own = this.allocate(rest))
@@ -124,9 +125,6 @@ export const isWorth = (size: number, held: number): boolean => size * (held <= 
 const commonSize = 16 * 1024
 const poolSize = 4 * 1024
 const maxPadding = 3
-
-// In bytes: from here on a chunk gets a new block rather than two.
-const restPaysFrom = 1024
 
 // In bytes: as measured on Node 20. Below the first a word costs more than its bytes, from the second on the runtime is faster.
 const wordsPayFrom = 32

@@ -84,6 +84,13 @@ describe("6.2 the memory of messages whose chunk isn't kept", () => {
     assert.strictEqual(counting.allocations, 2)
   })
 
+  it("server keeps no block alive for each chunk in which little is a message", () => {
+    const counting = new CountingByteOps(portable)
+    const copies = new MessageCopies.MessageCopies(counting)
+    for (let i = 0; i < 100; i++) copyOf(copies, 10, 3500)
+    assert.deepStrictEqual([counting.allocations, counting.allocatedBytes], [1, 4096])
+  })
+
   it.each([
     ["a small message in a large chunk no more than 4 KiB", 100, 60_000, 4096],
     ["one that is a sixteenth of what is left no more than that", 1000, 12_000, 13_007],
