@@ -34,9 +34,9 @@ export interface Options {
  * **Details**
  *
  * The chunks that a sink is given are the `Buffer`s that the stream read, without a copy; a `Buffer` is a `Uint8Array`. A
- * plain socket reads what is small into memory that it uses again, and lends it to a sink that borrows. Several chunks of one `write` go out in one system call. Nagle's algorithm is switched off on a socket. The
- * stream's own writable high-water mark decides when `write` returns `false`, its readable one how much is read ahead
- * while paused.
+ * plain socket reads what is small into memory that it uses again, and lends it to a sink that borrows; others get copies.
+ * Several chunks of one `write` go out in one system call. Nagle's algorithm is switched off on a socket. The stream's own
+ * writable high-water mark decides when `write` returns `false`, its readable one how much is read ahead while paused.
  *
  * The stream is made half-open (`allowHalfOpen`), whatever it was made as: the peer's end doesn't end our half. A socket
  * that has emitted `"end"` before can't be made so any more; what is written to it is dropped.

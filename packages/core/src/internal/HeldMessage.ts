@@ -6,6 +6,7 @@
 import type { ByteOps } from "../ByteOps.ts"
 import * as Frame from "../Frame.ts"
 import type { BinaryMessage, Message, TextMessage } from "../Message.ts"
+import { copyAll } from "./Copying.ts"
 
 type DataOpcode = typeof Frame.Text | typeof Frame.Binary
 
@@ -164,11 +165,7 @@ const join = (held: Held): Uint8Array => {
   const pieces = held.made ?? view(held)
   if (pieces.length === 1) return pieces[0]!
   const whole = new Uint8Array(held.byteLength)
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
-  }
+  copyAll(pieces, whole, 0)
   held.made = [whole]
   return whole
 }
