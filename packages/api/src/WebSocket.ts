@@ -407,7 +407,7 @@ export const prepare = (
   if (typeof item === "object" && "_tag" in item && item._tag === "Prepared") {
     return item.isCompressible === compress ? item : Prepared.make(item.message, compress)
   }
-  return Prepared.make(item instanceof Uint8Array ? item.slice() : item, compress)
+  return Prepared.make(item instanceof Uint8Array ? new Uint8Array(item) : item, compress)
 }
 
 /**

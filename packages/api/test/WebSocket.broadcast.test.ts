@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { bufferOf } from "./support/bufferOf.ts"
 import { open, type Opened, openOn, roles } from "./support/connections.ts"
 import * as Frames from "./support/frames.ts"
 import { leavesNothing, makePair, settled } from "./support/leaks.ts"
@@ -80,12 +81,13 @@ describe.each(roles)("WebSocket of a %s: a prepared message", (role) => {
       const { peer, socket } = yield* open(role)
       for (const size of [3, 70_000]) {
         const [bytes, words] = [new Uint8Array(size).fill(1), new Uint16Array(size).fill(0x0101)]
-        const prepared = [WebSocket.prepare(bytes), WebSocket.prepare(words), WebSocket.prepare(bytes.buffer)]
-        bytes.fill(2)
-        words.fill(2)
+        const buffer = bufferOf(size, 1)
+        const sources = [bytes, words, bytes.buffer, buffer, new DataView(buffer.buffer)]
+        const prepared = sources.map((source) => WebSocket.prepare(source))
+        for (const view of [bytes, words, buffer]) view.fill(2)
         peer.frames.length = 0
         for (const message of prepared) yield* socket.send(message)
-        yield* peer.awaitFrames(3)
+        yield* peer.awaitFrames(5)
         assert.isTrue(peer.frames.every(({ payload }) => payload.every((byte) => byte === 1)))
       }
     })

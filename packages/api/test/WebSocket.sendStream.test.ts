@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { bufferOf } from "./support/bufferOf.ts"
 import { open, roles } from "./support/connections.ts"
 import * as Frames from "./support/frames.ts"
 import { settled } from "./support/leaks.ts"
@@ -132,7 +133,7 @@ describe.each(roles)("WebSocket of a %s: the frames of a message that is sent pi
     Effect.gen(function* () {
       const { peer, socket } = yield* open(role)
       for (const fragmentSize of [undefined, 5]) {
-        const memory = new Uint8Array(3)
+        const memory = bufferOf(3, 0)
         const bytes = Stream.map(piecesOf(1, 2, 3), (value) => memory.fill(value))
         yield* socket.sendStream(MessageStream.binary(bytes), { fragmentSize })
         memory.fill(9)

@@ -13,6 +13,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
+import { bufferOf } from "./support/bufferOf.ts"
 import { open, roles } from "./support/connections.ts"
 import * as Frames from "./support/frames.ts"
 import { settled } from "./support/leaks.ts"
@@ -123,7 +124,7 @@ describe.each(roles)("WebSocket of a %s", (role) => {
       Effect.gen(function* () {
         for (const size of [1, 100, 70_000]) {
           const { peer, socket } = yield* open(role)
-          const bytes = new Uint8Array(size).fill(7)
+          const bytes = bufferOf(size, 7)
           yield* socket.send(bytes)
           assert.isTrue(bytes.every((byte) => byte === 7))
           bytes.fill(8)

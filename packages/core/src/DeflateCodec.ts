@@ -67,7 +67,7 @@ export interface Inflater {
 }
 
 /**
- * What came out, in pieces that never change again; that it would have been more than the limit; or that the bytes are no
+ * What came out, in pieces that never change again and keep hardly more memory alive than their own; that it would have been more than the limit; or that the bytes are no
  * compressed data.
  *
  * @since 0.1.0

@@ -65,7 +65,7 @@ export const compressedFor = (
 ): Uint8Array => {
   const existing = compressed.get(windowBits)
   if (existing !== undefined) return existing
-  const made = compress().slice()
+  const made = new Uint8Array(compress())
   compressed.set(windowBits, made)
   return made
 }

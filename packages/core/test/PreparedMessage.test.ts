@@ -66,6 +66,19 @@ describe("5.2 a message that is encoded once", () => {
     assert.strictEqual(frame[2], halves[1])
   })
 
+  it("server keeps what was compressed for a window, and no memory of whoever compressed it", () => {
+    const scratch = Buffer.from([1, 2, 3, 4])
+    const prepared = PreparedMessage.make("one")
+    const made = PreparedMessage.compressedFor(prepared, 15, () => scratch.subarray(0, 2))
+    scratch.fill(9)
+    assert.deepStrictEqual(made, Uint8Array.of(1, 2))
+    assert.strictEqual(made.buffer.byteLength, 2)
+    assert.strictEqual(
+      PreparedMessage.compressedFor(prepared, 15, () => assert.fail("compressed again")),
+      made
+    )
+  })
+
   it("server prepares a frame that nothing writes to later: it is no memory of others", () => {
     const one = PreparedMessage.make("one")
     const two = PreparedMessage.make("two")

@@ -282,6 +282,16 @@ for (const [way, make] of ways) {
       assert.strictEqual(typeof pieces === "string" ? pieces : Buffer.concat(pieces).toString(), sample)
     })
 
+    it("node hands out bytes that keep little more alive than their own", () => {
+      for (const [, takeover] of takeovers) {
+        const inflater = make().inflater(15, takeover)
+        const compressed = deflated(sample)
+        const pieces = inflater.inflate(compressed, 0, compressed.length, 1000, true)
+        if (typeof pieces === "string") assert.fail(pieces)
+        for (const piece of pieces) assert.isAtMost(piece.buffer.byteLength, 2 * piece.length)
+      }
+    })
+
     it("node goes on with a message in parts where others compress in between", () => {
       const codec = make()
       const one = codec.deflater(15, true)

@@ -74,7 +74,7 @@ describe("permessage-deflate: a large message", () => {
       (exchange) =>
         Effect.gen(function* () {
           const socket = yield* WebSocket.accept(exchange)
-          const bytes = new TextEncoder().encode(large)
+          const bytes = Buffer.from(large)
           yield* socket.send(bytes)
           bytes.fill(0)
           yield* socket.closed

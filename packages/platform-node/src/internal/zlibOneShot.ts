@@ -114,7 +114,8 @@ export class OneShotInflater implements Inflater {
     const { buffer: output, engine } = outcome.right
     if (output.length > limit) return "oversized"
     this.window.add(output)
-    return { output, used: engine.bytesWritten }
+    // What zlib hands out is a part of a larger output.
+    return { output: new Uint8Array(output), used: engine.bytesWritten }
   }
 }
 

@@ -90,7 +90,7 @@ export class Sending {
       const pings = (this.pings ??= new Pings())
       const chosen = payload ?? pings.nextPayload()
       const refusal = this.sendControl(Frame.Ping, chosen)
-      return refusal === undefined ? pings.add(chosen.slice(), this.deadlines.now(), resume) : resume(refusal)
+      return refusal === undefined ? pings.add(new Uint8Array(chosen), this.deadlines.now(), resume) : resume(refusal)
     })
   }
 

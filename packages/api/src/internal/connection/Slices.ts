@@ -31,7 +31,7 @@ export class Slices {
   }
 }
 
-const copyOf = (bytes: Uint8Array): Message.Message => Message.binary(bytes.slice())
+const copyOf = (bytes: Uint8Array): Message.Message => Message.binary(new Uint8Array(bytes))
 
 /** In bytes: takes about a millisecond. */
 export const sliceSize = 64 * 1024

@@ -134,7 +134,7 @@ class FragmentCutter {
 
   // The memory of a piece is its owner's again when more is asked for.
   private hold(piece: Uint8Array): void {
-    this.pieces.push(piece.slice())
+    this.pieces.push(new Uint8Array(piece))
     this.held += piece.length
   }
 }

@@ -128,7 +128,7 @@ export class Life {
     if (message._tag === "Text") return message.text
     const { bytes } = message
     if (this.binaryType === "blob") return new Blob([bytes])
-    return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer
+    return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : new Uint8Array(bytes).buffer
   }
 
   private leaveOpen(): void {

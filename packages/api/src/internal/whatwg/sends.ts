@@ -58,7 +58,7 @@ export class Sends {
     this.append(entry)
     this.pump()
     // The caller's bytes may change from here on.
-    if (entry.data instanceof Uint8Array) entry.data = entry.data.slice()
+    if (entry.data instanceof Uint8Array) entry.data = new Uint8Array(entry.data)
     if (this.amount > this.limit) this.refuseAbove(entry)
     this.schedule()
   }
