@@ -18,5 +18,14 @@ export const atTurnEnd = (who: Waiting): void => {
 const flushAll = (): void => {
   const all = waiting
   waiting = []
-  for (const who of all) who.flush()
+  let done = 0
+  try {
+    for (const who of all) {
+      done++
+      who.flush()
+    }
+  } finally {
+    // Of one that throws the others know nothing.
+    for (; done < all.length; done++) atTurnEnd(all[done]!)
+  }
 }
