@@ -19,6 +19,11 @@ export interface ByteOps {
   /** Allocates `size` bytes with any content. The codec writes every byte before it hands one out. */
   readonly allocate: (size: number) => Uint8Array
   /**
+   * The same for memory that several connections will use. Where a runtime can see to it, such memory can't be transferred to
+   * another thread: whoever did that with one message would take the others with it.
+   */
+  readonly allocateShared: (size: number) => Uint8Array
+  /**
    * Masks, or unmasks, `bytes` from `start` to `end` in place (RFC 6455 5.3).
    *
    * `key` holds the four bytes of the masking key, the first one in the highest bits. `phase` tells how many bytes of
@@ -46,6 +51,7 @@ export interface ByteOps {
  */
 export const portable: ByteOps = {
   allocate: (size) => new Uint8Array(size),
+  allocateShared: (size) => new Uint8Array(size),
   mask: (bytes, start, end, key, phase) => mask(bytes, start, end, key, phase),
   isUtf8: Utf8.isValid,
   // Made when first needed, so that importing this module does nothing.

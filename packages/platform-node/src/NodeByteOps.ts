@@ -7,6 +7,8 @@
  */
 import { type ByteOps, mask } from "@effect-ws/core/ByteOps"
 import * as NodeBuffer from "node:buffer"
+import { markAsUntransferable } from "node:worker_threads"
+import * as ReadMemory from "./internal/readMemory.ts"
 
 /**
  * The functions of Node for the codec of a connection.
@@ -20,9 +22,18 @@ import * as NodeBuffer from "node:buffer"
  * @category instances
  */
 export const nodeByteOps: ByteOps = {
-  allocate: (size) =>
-    size <= inlineUpTo ? new Uint8Array(size) : new Uint8Array(NodeBuffer.Buffer.allocUnsafeSlow(size).buffer),
-  mask,
+  allocate: (size) => allocate(size),
+  allocateShared: (size) => {
+    const bytes = allocate(size)
+    markAsUntransferable(bytes.buffer)
+    return bytes
+  },
+  mask: (bytes, start, end, key, phase) => {
+    if (end - start < vectorsPayFrom || bytes.buffer !== ReadMemory.bytes.buffer || ReadMemory.mask === undefined) {
+      return mask(bytes, start, end, key, phase)
+    }
+    ReadMemory.mask(bytes.byteOffset + start, bytes.byteOffset + end, key, phase)
+  },
   isUtf8: (bytes, start, end) =>
     NodeBuffer.isUtf8(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)),
   decodeText: (bytes) =>
@@ -33,6 +44,9 @@ export const nodeByteOps: ByteOps = {
   writeText: (text, target, offset) => methods.utf8Write.call(target, text, offset, target.length - offset)
 }
 
+const allocate = (size: number): Uint8Array =>
+  size <= inlineUpTo ? new Uint8Array(size) : new Uint8Array(NodeBuffer.Buffer.allocUnsafeSlow(size).buffer)
+
 /** What `toString` and `write` of a Buffer are made of. They take any Uint8Array, and save the choice of an encoding. */
 interface Methods {
   readonly latin1Slice: (this: Uint8Array, start: number, end: number) => string
@@ -41,6 +55,9 @@ interface Methods {
 }
 
 const methods = NodeBuffer.Buffer.prototype as unknown as Methods
+
+// Below this many bytes the call costs more than it saves, as measured on Node 20.
+const vectorsPayFrom = 128
 
 // Below this many bytes the look for ASCII costs more than it saves, as measured on Node 20.
 const asciiPaysFrom = 1024

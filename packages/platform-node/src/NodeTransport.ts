@@ -34,7 +34,7 @@ export interface Options {
  * **Details**
  *
  * The chunks that a sink is given are the `Buffer`s that the stream read, without a copy; a `Buffer` is a `Uint8Array`. A
- * plain socket reads what is small into memory that it uses again, and lends it to a sink that borrows; others get copies.
+ * plain socket reads into memory that it uses again, and lends it to a sink that borrows; others get copies.
  * Several chunks of one `write` go out in one system call. Nagle's algorithm is switched off on a socket. The stream's own
  * writable high-water mark decides when `write` returns `false`, its readable one how much is read ahead while paused.
  *
@@ -158,17 +158,24 @@ class DuplexTransport implements Transport {
     return hasRoom
   }
 
-  /** Takes what was read. */
-  read(bytes: Uint8Array, isLent: boolean): void {
+  /** Takes what was read into memory that will be used again. */
+  lend(bytes: Uint8Array): void {
+    // Node may begin to read once more by itself after a pause, and wouldn't stop again.
+    if (this.isPaused || this.rest !== undefined) this.duplex.pause()
     this.count(bytes.length)
     const sink = this.sink!
-    if (isLent && sink.borrows === true) sink.chunk(bytes, true)
-    else sink.chunk(isLent ? new Uint8Array(bytes) : bytes)
+    if (sink.borrows === true) sink.chunk(bytes, true)
+    else sink.chunk(new Uint8Array(bytes))
   }
 
   onData(chunk: Uint8Array): void {
-    if (this.mustWait()) this.tellLater(() => this.read(chunk, false))
-    else this.read(chunk, false)
+    if (this.mustWait()) this.tellLater(() => this.give(chunk))
+    else this.give(chunk)
+  }
+
+  private give(chunk: Uint8Array): void {
+    this.count(chunk.length)
+    this.sink!.chunk(chunk)
   }
 
   // Node reads the same stream again and again while there is something, and does all that follows from it, before it looks

@@ -1,7 +1,10 @@
 import { type ByteOps, portable } from "@effect-ws/core/ByteOps"
 import { nodeByteOps } from "@effect-ws/platform-node/NodeByteOps"
 import { assert, describe, it } from "@effect/vitest"
+import * as Either from "effect/Either"
 import * as fc from "fast-check"
+import { MessageChannel } from "node:worker_threads"
+import * as ReadMemory from "../src/internal/readMemory.ts"
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 
@@ -26,13 +29,19 @@ const range = (bytes: Uint8Array, a: number, b: number): readonly [start: number
   return [Math.min(a % size, b % size), Math.max(a % size, b % size)]
 }
 
-/** Runs a function on copies of the bytes: a plain array, and a Buffer that starts in the middle of its memory. */
+/**
+ * Runs a function on copies of the bytes: a plain array, a Buffer that starts in the middle of its memory, and the memory that
+ * sockets are read into.
+ */
 const onBoth = <A>(bytes: Uint8Array, use: (bytes: Uint8Array, byteOps: ByteOps) => A) => {
   const inside = Buffer.alloc(bytes.length + 7).subarray(3, 3 + bytes.length)
   inside.set(bytes)
+  const read = ReadMemory.bytes.subarray(5, 5 + bytes.length)
+  read.set(bytes)
   const expected = use(bytes.slice(), portable)
   assert.deepStrictEqual(use(bytes.slice(), nodeByteOps), expected)
   assert.deepStrictEqual(use(inside, nodeByteOps), expected)
+  assert.deepStrictEqual(use(read, nodeByteOps), expected)
 }
 
 describe("NodeByteOps", () => {
@@ -97,7 +106,43 @@ describe("NodeByteOps", () => {
     )
   })
 
+  it("node masks in the memory that sockets are read into by vectors, and nothing around it", () => {
+    assert.isDefined(ReadMemory.mask)
+    for (const [start, end] of [
+      [0, 65_536],
+      [1, 65_535],
+      [127, 255],
+      [3, 131],
+      [17, 17],
+      [65_400, 65_536]
+    ] as const) {
+      for (let phase = 0; phase < 4; phase++) {
+        const expected = new Uint8Array(65_536).map((_, i) => i * 7)
+        ReadMemory.bytes.set(expected)
+        portable.mask(expected, start, end, 0x81_02_fe_44, phase)
+        ReadMemory.mask!(start, end, 0x81_02_fe_44, phase)
+        assert.strictEqual(Buffer.compare(expected, ReadMemory.bytes), 0)
+      }
+    }
+  })
+
   it("node allocates as many bytes as asked", () => {
-    for (const size of [0, 1, 4096, 100_000]) assert.strictEqual(nodeByteOps.allocate(size).length, size)
+    for (const size of [0, 1, 4096, 100_000]) {
+      assert.strictEqual(nodeByteOps.allocate(size).length, size)
+      assert.strictEqual(nodeByteOps.allocateShared(size).length, size)
+    }
+  })
+
+  it("node lets nobody transfer memory that others use too", () => {
+    const { port1, port2 } = new MessageChannel()
+    const [own, shared] = [nodeByteOps.allocate(4096), nodeByteOps.allocateShared(4096)]
+    const transfer = ({ buffer }: Uint8Array) => port1.postMessage(buffer, [buffer as ArrayBuffer])
+    // Some versions of Node refuse it, others send a copy.
+    Either.try(() => transfer(shared))
+    assert.strictEqual(shared.length, 4096)
+    transfer(own)
+    assert.strictEqual(own.length, 0)
+    port1.close()
+    port2.close()
   })
 })

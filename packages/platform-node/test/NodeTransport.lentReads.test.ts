@@ -1,8 +1,9 @@
 import * as NodeTransport from "@effect-ws/platform-node/NodeTransport"
 import { assert, describe, it } from "@effect/vitest"
+import type { Transport, TransportSink } from "@effect-ws/api/Transport"
 import * as Effect from "effect/Effect"
 import * as Crypto from "node:crypto"
-import { bytes, record, socketPair, until } from "./support/sockets.ts"
+import { bytes, record, socketPair, turn, until } from "./support/sockets.ts"
 
 const transportPair = Effect.map(socketPair(), ({ far, near }) => ({
   near: NodeTransport.make(near),
@@ -77,6 +78,105 @@ describe("NodeTransport: memory that is read into again", () => {
       })
     )
   }
+
+  it.scoped(
+    "transport reads large chunks into the same memory as small ones, and none waits with memory of its own",
+    () =>
+      Effect.gen(function* () {
+        const { far, near, sockets } = yield* transportPair
+        const sink = copying(true)
+        near.start(record())
+        far.start(sink)
+        for (let count = 1; count <= 20; count++) {
+          near.write([new Uint8Array(65536)])
+          yield* until(() => sink.size() === count * 65536)
+        }
+        assert.isTrue(sink.chunks.every(({ isLent }) => isLent))
+        assert.strictEqual(new Set(sink.chunks.map(({ memory }) => memory)).size, 1)
+        const held = Object.getOwnPropertySymbols(sockets.far).filter(({ description }) => description === "kBuffer")
+        assert.deepStrictEqual(
+          held.map((symbol) => (Reflect.get(sockets.far, symbol) as Uint8Array).buffer),
+          [sink.chunks[0]!.memory]
+        )
+      })
+  )
+
+  for (const [title, begin] of [
+    [
+      "right after it began",
+      (transport: Transport, sink: TransportSink) => {
+        transport.start(sink)
+        transport.pause()
+      }
+    ],
+    [
+      "before it began",
+      (transport: Transport, sink: TransportSink) => {
+        transport.pause()
+        transport.start(sink)
+      }
+    ]
+  ] as const) {
+    it.scoped(`transport that is paused ${title} delivers what was on its way, and reads no further`, () =>
+      Effect.gen(function* () {
+        const { sockets, ...pair } = yield* transportPair
+        const sink = copying(true)
+        let hasBegun = false
+        // Something has come and was read, as by who looks whether a client speaks TLS.
+        sockets.far.once("data", () => {
+          sockets.far.pause()
+          begin(pair.far, sink)
+          hasBegun = true
+        })
+        sockets.far.resume()
+        pair.near.write([bytes(1)])
+        yield* until(() => hasBegun)
+        pair.near.start(record())
+        for (let count = 0; count < 100; count++) {
+          pair.near.write([new Uint8Array(1000)])
+          yield* turn
+        }
+        const delivered = sink.chunks.length
+        assert.isAtMost(delivered, 2)
+        pair.far.resume()
+        yield* until(() => sink.size() === 100_000)
+      })
+    )
+  }
+
+  it.scoped("transport whose sink throws lends the same memory for what comes then", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* transportPair
+      const thrown: Array<unknown> = []
+      // Who throws in a callback of a socket ends the process, unless it is told otherwise.
+      const listeners = process.rawListeners("uncaughtException")
+      process.removeAllListeners("uncaughtException")
+      const listener = (error: unknown) => void thrown.push(error)
+      process.on("uncaughtException", listener)
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          process.off("uncaughtException", listener)
+          for (const each of listeners) process.on("uncaughtException", each as NodeJS.UncaughtExceptionListener)
+        })
+      )
+      const sink = copying(true)
+      const failing = {
+        ...sink,
+        chunk: (chunk: Uint8Array, isLent?: boolean) => {
+          sink.chunk(chunk, isLent)
+          throw new Error("a fault of the program")
+        }
+      }
+      near.start(record())
+      far.start(failing)
+      for (let count = 1; count <= 10; count++) {
+        near.write([new Uint8Array(65536)])
+        yield* until(() => sink.size() === count * 65536)
+      }
+      assert.strictEqual(thrown.length, sink.chunks.length)
+      assert.isTrue(sink.chunks.every(({ isLent }) => isLent))
+    })
+  )
 
   it.scoped("transport gives what was read before it began, and lends nothing then", () =>
     Effect.gen(function* () {

@@ -67,7 +67,8 @@ export const counting = (): Core.ByteOps & { allocated: number; masked: number }
     allocate: (size: number) => {
       ops.allocated += size
       return bytesOf(size, 0xee)
-    }
+    },
+    allocateShared: (size: number) => ops.allocate(size)
   }
   return ops
 }

@@ -88,9 +88,9 @@ export class MessageAssembler {
 
   /** Ends the message and hands it out. */
   finish(): Message {
-    const { opcode, size } = this
+    this.settle()
+    const { first, firstStart, headroom, opcode, size } = this
     const pieces = this.takePieces()
-    const { first, firstStart, headroom } = this
     this.discard()
     if (pieces.length === 1 && headroom > 0) return inBlock(opcode, first, firstStart, size, headroom, this.byteOps)
     return inPieces(opcode, pieces.length === 0 ? nothing : pieces, size, this.byteOps)
@@ -102,6 +102,7 @@ export class MessageAssembler {
     this.takeCopied()
     const pieces = this.pieces
     this.pieces = []
+    this.first = empty
     return pieces
   }
 

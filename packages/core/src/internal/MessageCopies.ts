@@ -44,7 +44,7 @@ export class MessageCopies {
 
   constructor(byteOps: ByteOps) {
     this.byteOps = byteOps
-    this.block = this.pool = new Block(byteOps.allocate(poolSize))
+    this.block = this.pool = new Block(byteOps.allocateShared(poolSize))
   }
 
   /** Copies a payload to `at` in `block`. Returns whether it is known to be nothing but ASCII. */
@@ -55,16 +55,16 @@ export class MessageCopies {
     const { at, block } = this
     if (size < wordsPayFrom) return UnmaskedCopy.copyBytes(block.bytes, at, chunk, start, end, key)
     if (size < setPaysFrom) return UnmaskedCopy.copyWords(block, at, source, start, end, key)
+    if (key !== 0) this.byteOps.mask(chunk, start, end, key, 0)
     block.bytes.set(chunk.subarray(start, end), at)
-    if (key !== 0) this.byteOps.mask(block.bytes, at, at + size, key, 0)
     return false
   }
 
   /** Lets go of the chunk. */
   leave(): void {
     this.source = noBlock
+    if (this.block !== this.pool) this.block = this.pool
     if (this.own === noBlock) return
-    this.block = this.pool
     this.own = noBlock
     this.ownChunk = noBytes
   }
@@ -98,7 +98,7 @@ export class MessageCopies {
   }
 
   private allocate(size: number): Block {
-    return new Block(this.byteOps.allocate(size))
+    return new Block(this.byteOps.allocateShared(size))
   }
 
   private sourceOf(chunk: Uint8Array): UnmaskedCopy.Memory {

@@ -17,14 +17,14 @@ export class Slab {
 
   constructor(byteOps: ByteOps) {
     this.byteOps = byteOps
-    this.bytes = byteOps.allocate(slabSize)
+    this.bytes = byteOps.allocateShared(slabSize)
     this.joined = this.bytes.subarray(0, 0)
   }
 
   /** Makes sure that `size` bytes, at most `largest`, are free at `offset`. */
   reserve(size: number): void {
     if (this.bytes.length - this.offset >= size) return
-    this.bytes = this.byteOps.allocate(slabSize)
+    this.bytes = this.byteOps.allocateShared(slabSize)
     this.offset = 0
   }
 

@@ -27,7 +27,10 @@ const defects: ReadonlyArray<readonly [title: string, byteOps: Partial<ByteOps>,
   ],
   [
     "keeps a hundred bytes alive for each",
-    { allocate: (size) => portable.allocate(size * 100).subarray(0, size) },
+    {
+      allocate: (size) => portable.allocate(size * 100).subarray(0, size),
+      allocateShared: (size) => portable.allocate(size * 100).subarray(0, size)
+    },
     /keeps too much alive/
   ],
   ["counts text as one byte a character", { textByteLength: (text) => text.length }, /the peer (?:received|fails)/],

@@ -21,6 +21,8 @@ export class CountingByteOps implements ByteOps {
     return this.inner.allocate(size).fill(0xee)
   }
 
+  readonly allocateShared = (size: number): Uint8Array => this.allocate(size)
+
   readonly mask: ByteOps["mask"] = (bytes, start, end, key, phase) => {
     this.maskedBytes += end - start
     this.inner.mask(bytes, start, end, key, phase)

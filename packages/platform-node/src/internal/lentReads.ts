@@ -6,12 +6,13 @@
  * it is looked at first whether a socket has what is used here; without it, it is read in the ordinary way.
  */
 import * as Net from "node:net"
+import * as ReadMemory from "./readMemory.ts"
 
-/** A socket with who is given what is read. */
+/** A socket with who is lent what is read. */
 export interface Owned {
   [owner]: {
-    /** Takes bytes, which belong to it from here on, or are only lent for the time of the call. */
-    readonly read: (bytes: Uint8Array, isLent: boolean) => void
+    /** Takes bytes that are lent for the time of the call. */
+    readonly lend: (bytes: Uint8Array) => void
   }
 }
 
@@ -23,54 +24,31 @@ type Undocumented = Net.Socket & {
   readonly _handle?: { readonly useUserBuffer?: (buffer: Uint8Array) => void } | null
 } & Record<symbol, unknown>
 
-/** In bytes: what is read at once, as Node does it. */
-const readSize = 64 * 1024
-
-/** What all sockets are read into that don't read much: nothing in it outlives the call that it is given to. */
-const shared = Buffer.allocUnsafeSlow(readSize)
-
 const symbolOf = (description: string): symbol | undefined =>
   Object.getOwnPropertySymbols(unused).find((symbol) => symbol.description === description)
 
 const unused = new Net.Socket() as Undocumented
 const kBuffer = symbolOf("kBuffer")!
 const kBufferCb = symbolOf("kBufferCb")!
-const kBufferGen = symbolOf("kBufferGen")!
 
 /** Whether this Node reads as is expected of it. */
-const isKnown = [kBuffer, kBufferCb, kBufferGen].every((symbol) => symbol !== undefined && unused[symbol] === null)
+const isKnown = [kBuffer, kBufferCb].every((symbol) => symbol !== undefined && unused[symbol] === null)
 
-/** From now on the owner is given what is read. Returns whether that could be; the socket is as it was if not. */
+/** From now on the owner is lent what is read. Returns whether that could be; the socket is as it was if not. */
 export const lendReads = (socket: Net.Socket & Owned): boolean => {
   const own = socket as Net.Socket as Undocumented
   if (!isKnown || !isPlain(socket) || own[kBuffer] !== null || socket.readableLength > 0) return false
   if (typeof own._handle?.useUserBuffer !== "function") return false
-  own[kBuffer] = shared
+  own[kBuffer] = ReadMemory.bytes
   own[kBufferCb] = onRead
-  own._handle.useUserBuffer(shared)
+  own._handle.useUserBuffer(ReadMemory.bytes)
   return true
 }
 
 const isPlain = (socket: Net.Socket): boolean => Object.getPrototypeOf(socket) === Net.Socket.prototype
 
 /** Is called by Node with how many bytes it has read. */
-function onRead(this: Undocumented & Owned, count: number, buffer: Buffer): boolean {
-  this[kBufferGen] = null
-  // What fills the buffer is a part of something large: the rest of it is read into memory that is given away.
-  if (count === readSize) readNextInto(this, Buffer.allocUnsafeSlow(readSize))
-  else if (buffer !== shared) readNextInto(this, shared)
-  // Less than that isn't worth the memory that a view of it would keep alive.
-  const isLent = buffer === shared || count < readSize / 4
-  this[owner].read(buffer.subarray(0, count), isLent)
+function onRead(this: Owned, count: number, buffer: Buffer): boolean {
+  this[owner].lend(buffer.subarray(0, count))
   return true
 }
-
-let next: Buffer = shared
-
-// Node asks for it as soon as this read is done with.
-const readNextInto = (socket: Undocumented, buffer: Buffer): void => {
-  next = buffer
-  socket[kBufferGen] = takeNext
-}
-
-const takeNext = (): Buffer => next
