@@ -99,7 +99,7 @@ export const isEqual = (given: Redacted.Redacted, expected: Redacted.Redacted): 
 const decode = (encoded: string): Option.Option<string> =>
   Either.getRight(Encoding.decodeBase64(encoded)).pipe(
     Option.filter((bytes) => Encoding.encodeBase64(bytes) === encoded && portable.isUtf8(bytes, 0, bytes.length)),
-    Option.map(portable.decodeText)
+    Option.map((bytes) => portable.decodeText(bytes, 0, bytes.length))
   )
 
 // RFC 9110 11.4: the scheme in any case, spaces, and one token68.

@@ -27,13 +27,18 @@ export interface ByteOps {
    * Masks, or unmasks, `bytes` from `start` to `end` in place (RFC 6455 5.3).
    *
    * `key` holds the four bytes of the masking key, the first one in the highest bits. `phase` tells how many bytes of
-   * the payload came before `start`; only its two lowest bits count.
+   * the payload came before `start`; only its two lowest bits count. Returns `true` where it has seen on the way that what comes
+   * out is nothing but ASCII; `false` says nothing.
    */
-  readonly mask: (bytes: Uint8Array, start: number, end: number, key: number, phase: number) => void
+  readonly mask: (bytes: Uint8Array, start: number, end: number, key: number, phase: number) => boolean
   /** Returns whether `bytes` from `start` to `end` are well-formed UTF-8. */
   readonly isUtf8: (bytes: Uint8Array, start: number, end: number) => boolean
-  /** Decodes bytes that are known to be well-formed UTF-8. A byte order mark is text like any other. */
-  readonly decodeText: (bytes: Uint8Array) => string
+  /**
+   * Decodes `bytes` from `start` to `end`, which are known to be well-formed UTF-8. A byte order mark is text like any other.
+   */
+  readonly decodeText: (bytes: Uint8Array, start: number, end: number) => string
+  /** The same for bytes that are known to be nothing but ASCII. */
+  readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string
   /** Counts the bytes of `text` as UTF-8; a lone surrogate counts as U+FFFD, three bytes. */
   readonly textByteLength: (text: string) => number
   /**
@@ -54,8 +59,8 @@ export const portable: ByteOps = {
   allocateShared: (size) => new Uint8Array(size),
   mask: (bytes, start, end, key, phase) => mask(bytes, start, end, key, phase),
   isUtf8: Utf8.isValid,
-  // Made when first needed, so that importing this module does nothing.
-  decodeText: (bytes) => (decoder ??= new TextDecoder("utf-8", { ignoreBOM: true })).decode(bytes),
+  decodeText: (bytes, start, end) => decodeText(bytes, start, end),
+  decodeAscii: (bytes, start, end) => decodeText(bytes, start, end),
   textByteLength: (text) => textByteLength(text),
   writeText: (text, target, offset) =>
     (encoder ??= new TextEncoder()).encodeInto(text, offset === 0 ? target : target.subarray(offset)).written
@@ -67,10 +72,11 @@ export const portable: ByteOps = {
  * @since 0.1.0
  * @category masking
  */
-export const mask = (bytes: Uint8Array, start: number, end: number, key: number, phase: number): void => {
+export const mask = (bytes: Uint8Array, start: number, end: number, key: number, phase: number): boolean => {
   const rotated = Words.rotate(key, phase)
   if (end - start < wordsPayFrom) maskBytes(bytes, start, end, rotated)
   else maskWords(bytes, start, end, rotated)
+  return false
 }
 
 const maskBytes = (bytes: Uint8Array, start: number, end: number, key: number): void => {
@@ -135,4 +141,8 @@ const isLowSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xdc00
 const wordsPayFrom = 64
 
 let encoder: InstanceType<typeof TextEncoder> | undefined
+// Made when first needed, so that importing this module does nothing.
+const decodeText = (bytes: Uint8Array, start: number, end: number): string =>
+  (decoder ??= new TextDecoder("utf-8", { ignoreBOM: true })).decode(bytes.subarray(start, end))
+
 let decoder: InstanceType<typeof TextDecoder> | undefined

@@ -157,7 +157,7 @@ export const decode = (payload: Uint8Array, byteOps: ByteOps): CloseReason | Pro
   if (!CloseCode.isAllowed(code)) return ProtocolFault.invalidCloseCode(code)
   // 8.1: the text is UTF-8.
   if (!byteOps.isUtf8(payload, 2, payload.length)) return ProtocolFault.invalidCloseReason()
-  return { code, reason: payload.length === 2 ? "" : byteOps.decodeText(payload.subarray(2)) }
+  return { code, reason: payload.length === 2 ? "" : byteOps.decodeText(payload, 2, payload.length) }
 }
 
 const forbiddenCode = (code: number): ForbiddenCloseCode => ({

@@ -32,17 +32,20 @@ export const nodeByteOps: ByteOps = {
     if (end - start < vectorsPayFrom || bytes.buffer !== ReadMemory.bytes.buffer || ReadMemory.mask === undefined) {
       return mask(bytes, start, end, key, phase)
     }
-    ReadMemory.mask(bytes.byteOffset + start, bytes.byteOffset + end, key, phase)
+    return ReadMemory.mask(bytes.byteOffset + start, bytes.byteOffset + end, key, phase) === 1
   },
-  isUtf8: (bytes, start, end) =>
-    NodeBuffer.isUtf8(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)),
-  decodeText: (bytes) =>
-    bytes.length >= asciiPaysFrom && NodeBuffer.isAscii(bytes)
-      ? methods.latin1Slice.call(bytes, 0, bytes.length)
-      : methods.utf8Slice.call(bytes, 0, bytes.length),
+  isUtf8: (bytes, start, end) => NodeBuffer.isUtf8(viewOf(bytes, start, end)),
+  decodeText: (bytes, start, end) =>
+    end - start >= asciiPaysFrom && NodeBuffer.isAscii(viewOf(bytes, start, end))
+      ? methods.latin1Slice.call(bytes, start, end)
+      : methods.utf8Slice.call(bytes, start, end),
+  decodeAscii: (bytes, start, end) => methods.latin1Slice.call(bytes, start, end),
   textByteLength: (text) => NodeBuffer.Buffer.byteLength(text, "utf8"),
   writeText: (text, target, offset) => methods.utf8Write.call(target, text, offset, target.length - offset)
 }
+
+const viewOf = (bytes: Uint8Array, start: number, end: number): Uint8Array =>
+  start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
 
 const allocate = (size: number): Uint8Array =>
   size <= inlineUpTo ? new Uint8Array(size) : new Uint8Array(NodeBuffer.Buffer.allocUnsafeSlow(size).buffer)

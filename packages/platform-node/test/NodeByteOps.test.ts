@@ -56,13 +56,15 @@ describe("NodeByteOps", () => {
   })
 
   it("node and portable decode valid text alike", () => {
-    fc.assert(fc.property(anyText, (text) => onBoth(utf8(text), (bytes, byteOps) => byteOps.decodeText(bytes))))
+    fc.assert(
+      fc.property(anyText, (text) => onBoth(utf8(text), (bytes, byteOps) => byteOps.decodeText(bytes, 0, bytes.length)))
+    )
   })
 
   it("node and portable keep a byte order mark and U+0000", () => {
     for (const text of ["\ufeffa", "\0", "", "\ufeff".repeat(600), `${"a".repeat(1023)}é`]) {
-      assert.strictEqual(nodeByteOps.decodeText(utf8(text)), text)
-      assert.strictEqual(portable.decodeText(utf8(text)), text)
+      assert.strictEqual(nodeByteOps.decodeText(utf8(text), 0, utf8(text).length), text)
+      assert.strictEqual(portable.decodeText(utf8(text), 0, utf8(text).length), text)
     }
   })
 
@@ -84,7 +86,7 @@ describe("NodeByteOps", () => {
     const target = nodeByteOps.allocate(5)
     assert.strictEqual(nodeByteOps.writeText("hello", target, 0), 5)
     assert.strictEqual(nodeByteOps.writeText("", target, 5), 0)
-    assert.strictEqual(nodeByteOps.decodeText(target), "hello")
+    assert.strictEqual(nodeByteOps.decodeText(target, 0, 5), "hello")
   })
 
   it("node and portable mask alike", () => {
@@ -122,6 +124,21 @@ describe("NodeByteOps", () => {
         portable.mask(expected, start, end, 0x81_02_fe_44, phase)
         ReadMemory.mask!(start, end, 0x81_02_fe_44, phase)
         assert.strictEqual(Buffer.compare(expected, ReadMemory.bytes), 0)
+      }
+    }
+  })
+
+  it("node sees whether what it unmasks by vectors is nothing but ASCII, wherever another byte is", () => {
+    const key = 0xfe_02_81_44
+    for (const size of [128, 131, 159]) {
+      for (let at = -1; at < size; at++) {
+        const payload = ReadMemory.bytes.subarray(3, 3 + size)
+        // What is around it doesn't count.
+        ReadMemory.bytes.fill(0xff, 0, 300)
+        payload.fill(0x7f)
+        if (at >= 0) payload[at] = 0x80
+        portable.mask(ReadMemory.bytes, 3, 3 + size, key, 1)
+        assert.strictEqual(nodeByteOps.mask(ReadMemory.bytes, 3, 3 + size, key, 1), at < 0)
       }
     }
   })

@@ -62,7 +62,7 @@ export const counting = (): Core.ByteOps & { allocated: number; masked: number }
     masked: 0,
     mask: (bytes: Uint8Array, start: number, end: number, maskingKey: number, phase: number) => {
       ops.masked += end - start
-      portable.mask(bytes, start, end, maskingKey, phase)
+      return portable.mask(bytes, start, end, maskingKey, phase)
     },
     allocate: (size: number) => {
       ops.allocated += size

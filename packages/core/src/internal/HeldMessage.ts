@@ -35,6 +35,8 @@ class Text implements TextMessage, Held {
   readonly headroom: number
   made: ReadonlyArray<Uint8Array> | undefined
   private readonly byteOps: ByteOps
+  // Whether that is known.
+  private readonly isAscii: boolean
   private decoded: string | undefined = undefined
 
   constructor(
@@ -43,7 +45,8 @@ class Text implements TextMessage, Held {
     start: number,
     byteLength: number,
     headroom: number,
-    byteOps: ByteOps
+    byteOps: ByteOps,
+    isAscii: boolean
   ) {
     this.made = made
     this.block = block
@@ -51,6 +54,7 @@ class Text implements TextMessage, Held {
     this.byteLength = byteLength
     this.headroom = headroom
     this.byteOps = byteOps
+    this.isAscii = isAscii
   }
 
   get pieces(): ReadonlyArray<Uint8Array> {
@@ -62,7 +66,7 @@ class Text implements TextMessage, Held {
   }
 
   get text(): string {
-    return (this.decoded ??= this.byteOps.decodeText(this.bytes))
+    return (this.decoded ??= this.decode())
   }
 
   toJSON(): unknown {
@@ -75,6 +79,13 @@ class Text implements TextMessage, Held {
 
   [inspect](): unknown {
     return this.toJSON()
+  }
+
+  private decode(): string {
+    const { block, byteOps, start } = this
+    if (this.made !== undefined || block === undefined) return byteOps.decodeText(this.bytes, 0, this.byteLength)
+    const end = start + this.byteLength
+    return this.isAscii ? byteOps.decodeAscii(block, start, end) : byteOps.decodeText(block, start, end)
   }
 }
 
@@ -123,7 +134,7 @@ class Binary implements BinaryMessage, Held {
 
 /** Makes a message of text from bytes that are all of it. */
 export const text = (bytes: Uint8Array, byteOps: ByteOps): TextMessage =>
-  new Text([bytes], undefined, 0, bytes.length, 0, byteOps)
+  new Text([bytes], undefined, 0, bytes.length, 0, byteOps, false)
 
 /** Makes a message of bytes. */
 export const binary = (bytes: Uint8Array): BinaryMessage => new Binary([bytes], undefined, 0, bytes.length, 0)
@@ -136,20 +147,24 @@ export const inPieces = (
   byteOps: ByteOps
 ): Message =>
   opcode === Frame.Text
-    ? new Text(pieces, undefined, 0, byteLength, 0, byteOps)
+    ? new Text(pieces, undefined, 0, byteLength, 0, byteOps, false)
     : new Binary(pieces, undefined, 0, byteLength, 0)
 
-/** Makes a message from a payload that was checked already and lies in a block, from `start` on; see `Held`. */
+/**
+ * Makes a message from a payload that was checked already and lies in a block, from `start` on; see `Held`. `isAscii` says
+ * whether it is known to be nothing but ASCII.
+ */
 export const inBlock = (
   opcode: DataOpcode,
   block: Uint8Array,
   start: number,
   byteLength: number,
   headroom: number,
-  byteOps: ByteOps
+  byteOps: ByteOps,
+  isAscii: boolean
 ): Message =>
   opcode === Frame.Text
-    ? new Text(undefined, block, start, byteLength, headroom, byteOps)
+    ? new Text(undefined, block, start, byteLength, headroom, byteOps, isAscii)
     : new Binary(undefined, block, start, byteLength, headroom)
 
 /** Whether a value is a message that was made here. */

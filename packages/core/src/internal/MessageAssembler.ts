@@ -92,7 +92,8 @@ export class MessageAssembler {
     const { first, firstStart, headroom, opcode, size } = this
     const pieces = this.takePieces()
     this.discard()
-    if (pieces.length === 1 && headroom > 0) return inBlock(opcode, first, firstStart, size, headroom, this.byteOps)
+    if (pieces.length === 1 && headroom > 0)
+      return inBlock(opcode, first, firstStart, size, headroom, this.byteOps, false)
     return inPieces(opcode, pieces.length === 0 ? nothing : pieces, size, this.byteOps)
   }
 

@@ -13,12 +13,14 @@ import * as Words from "./Words.ts"
 
 export class Block implements UnmaskedCopy.Memory {
   readonly bytes: Uint8Array
+  readonly buffer: ArrayBufferLike
   readonly words: Int32Array
   readonly offset: number
   used = 0
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes
+    this.buffer = bytes.buffer
     this.words = Words.wordsOf(bytes)
     this.offset = bytes.byteOffset
   }
@@ -47,7 +49,7 @@ export class MessageCopies {
     this.block = this.pool = new Block(byteOps.allocateShared(poolSize))
   }
 
-  /** Copies a payload to `at` in `block`. Returns whether it is known to be nothing but ASCII. */
+  /** Copies a payload to `at` in `block`, and may unmask the chunk for that. Returns whether it is known to be nothing but ASCII. */
   copy(chunk: Uint8Array, start: number, end: number, key: number): boolean {
     const size = end - start
     const source = this.sourceOf(chunk)
@@ -55,9 +57,9 @@ export class MessageCopies {
     const { at, block } = this
     if (size < wordsPayFrom) return UnmaskedCopy.copyBytes(block.bytes, at, chunk, start, end, key)
     if (size < setPaysFrom) return UnmaskedCopy.copyWords(block, at, source, start, end, key)
-    if (key !== 0) this.byteOps.mask(chunk, start, end, key, 0)
-    block.bytes.set(chunk.subarray(start, end), at)
-    return false
+    const isAscii = key !== 0 && this.byteOps.mask(chunk, start, end, key, 0)
+    block.bytes.set(UnmaskedCopy.view(source, start, size), at)
+    return isAscii
   }
 
   /** Lets go of the chunk. */

@@ -182,7 +182,7 @@ export class MessageReceiver {
     const bytes = this.byteOps.allocate(size)
     const isAscii = copyBytes(bytes, 0, chunk, decoder.start, decoder.end, decoder.maskingKey)
     return this.accepts(opcode, isAscii, bytes, 0, size)
-      ? inBlock(opcode, bytes, 0, size, 0, this.byteOps)
+      ? inBlock(opcode, bytes, 0, size, 0, this.byteOps, isAscii)
       : this.refuseText()
   }
 
@@ -193,7 +193,7 @@ export class MessageReceiver {
     const { at } = copies
     const { bytes } = copies.block
     return this.accepts(opcode, isAscii, bytes, at, size)
-      ? inBlock(opcode, bytes, at, size, Frame.headerSize(size, false), this.byteOps)
+      ? inBlock(opcode, bytes, at, size, Frame.headerSize(size, false), this.byteOps, isAscii)
       : this.refuseText()
   }
 
@@ -204,7 +204,7 @@ export class MessageReceiver {
     decoder.unmask(chunk)
     const headroom = size > largest || end === chunk.length ? Math.min(start, maxHeadroom) : 0
     return this.accepts(opcode, false, chunk, start, size)
-      ? inBlock(opcode, chunk, start, size, headroom, this.byteOps)
+      ? inBlock(opcode, chunk, start, size, headroom, this.byteOps, false)
       : this.refuseText()
   }
 

@@ -6,6 +6,7 @@ import * as Words from "./Words.ts"
 /** Memory with the words in it, and with its place in them, which costs a call to ask for. */
 export interface Memory {
   readonly bytes: Uint8Array
+  readonly buffer: ArrayBufferLike
   /** All of the buffer, from its beginning on. */
   readonly words: Int32Array
   /** Where the bytes begin in the buffer. */
@@ -14,9 +15,14 @@ export interface Memory {
 
 export const memoryOf = (bytes: Uint8Array): Memory => ({
   bytes,
+  buffer: bytes.buffer,
   words: Words.wordsOf(bytes),
   offset: bytes.byteOffset
 })
+
+/** A view of `size` bytes: `subarray` would make it of whatever class the bytes are, which takes longer. */
+export const view = ({ buffer, offset }: Memory, start: number, size: number): Uint8Array =>
+  new Uint8Array(buffer, offset + start, size)
 
 /**
  * Copies `source` from `start` to `end` to `target` at `to`, byte by byte. `key` is as for `ByteOps.mask`, with its first byte for

@@ -25,7 +25,7 @@ export class CountingByteOps implements ByteOps {
 
   readonly mask: ByteOps["mask"] = (bytes, start, end, key, phase) => {
     this.maskedBytes += end - start
-    this.inner.mask(bytes, start, end, key, phase)
+    return this.inner.mask(bytes, start, end, key, phase)
   }
 
   readonly isUtf8: ByteOps["isUtf8"] = (bytes, start, end) => {
@@ -33,9 +33,14 @@ export class CountingByteOps implements ByteOps {
     return this.inner.isUtf8(bytes, start, end)
   }
 
-  readonly decodeText: ByteOps["decodeText"] = (bytes) => {
+  readonly decodeText: ByteOps["decodeText"] = (bytes, start, end) => {
     this.decodedTexts++
-    return this.inner.decodeText(bytes)
+    return this.inner.decodeText(bytes, start, end)
+  }
+
+  readonly decodeAscii: ByteOps["decodeAscii"] = (bytes, start, end) => {
+    this.decodedTexts++
+    return this.inner.decodeAscii(bytes, start, end)
   }
 
   readonly textByteLength: ByteOps["textByteLength"] = (text) => this.inner.textByteLength(text)

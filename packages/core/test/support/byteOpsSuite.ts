@@ -27,6 +27,8 @@ export const byteOpsSuite = (name: string, byteOps: ByteOps): void => {
     return target
   }
 
+  const decodeAll = (bytes: Uint8Array): string => byteOps.decodeText(bytes, 0, bytes.length)
+
   describe(`5.3 masking with ${name}`, () => {
     for (let alignment = 0; alignment <= 8; alignment++) {
       it(`masks every length up to 200 at every phase, ${alignment} bytes behind a boundary`, () => {
@@ -119,19 +121,28 @@ export const byteOpsSuite = (name: string, byteOps: ByteOps): void => {
         fc.property(texts, fc.nat(10), (text, offset) => {
           const bytes = Buffer.concat([Buffer.alloc(offset, 0xff), Buffer.from(text), Buffer.alloc(3, 0xff)])
           const view = new Uint8Array(bytes.buffer, bytes.byteOffset + offset, bytes.length - offset - 3)
-          assert.strictEqual(byteOps.decodeText(view), Buffer.from(text).toString())
+          assert.strictEqual(decodeAll(view), Buffer.from(text).toString())
+          assert.strictEqual(byteOps.decodeText(bytes, offset, bytes.length - 3), Buffer.from(text).toString())
         }),
         { numRuns: 500 }
       )
       for (const [, text] of validTexts) {
-        assert.strictEqual(byteOps.decodeText(utf8(text.repeat(5000))), text.repeat(5000))
+        assert.strictEqual(decodeAll(utf8(text.repeat(5000))), text.repeat(5000))
+      }
+    })
+
+    it("decodes ASCII, from anywhere", () => {
+      for (const size of [0, 1, 3, 100, 1023, 1024, 70_000]) {
+        const text = Array.from({ length: size }, (_, i) => String.fromCharCode((i * 7) % 128)).join("")
+        const bytes = Uint8Array.from([0xff, ...utf8(text), 0xff])
+        assert.strictEqual(byteOps.decodeAscii(bytes, 1, size + 1), text)
       }
     })
 
     it("keeps a byte order mark, wherever it stands", () => {
-      assert.strictEqual(byteOps.decodeText(hex("ef bb bf 61 ef bb bf")), "\ufeffa\ufeff")
-      assert.strictEqual(byteOps.decodeText(hex("ef bb bf")), "\ufeff")
-      assert.strictEqual(byteOps.decodeText(hex("")), "")
+      assert.strictEqual(decodeAll(hex("ef bb bf 61 ef bb bf")), "\ufeffa\ufeff")
+      assert.strictEqual(decodeAll(hex("ef bb bf")), "\ufeff")
+      assert.strictEqual(decodeAll(hex("")), "")
     })
 
     it("tells well-formed bytes from others, only between the bounds", () => {

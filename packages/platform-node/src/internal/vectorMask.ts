@@ -7,8 +7,11 @@ import * as Either from "effect/Either"
 /** A page of memory, and the masking in it. */
 export interface VectorMask {
   readonly memory: { readonly buffer: ArrayBuffer }
-  /** Masks from `start` to `end`; `key` and `phase` are as for `ByteOps.mask`. */
-  readonly mask: (start: number, end: number, key: number, phase: number) => void
+  /**
+   * Masks from `start` to `end`; `key` and `phase` are as for `ByteOps.mask`. Returns 1 when what comes out is nothing but ASCII,
+   * else 0.
+   */
+  readonly mask: (start: number, end: number, key: number, phase: number) => 0 | 1
 }
 
 /** In bytes: a page. */
@@ -21,26 +24,29 @@ export const make = (): VectorMask | undefined =>
   )
 
 // In the text format, as it is on the stack: the key four times, with its highest byte, which is the first, as the lowest; then
-// 16 bytes at a time, and what is left byte by byte.
+// 16 bytes at a time, and what is left byte by byte. Whether one of them was no ASCII is seen by the highest bits.
 const code = `
-  1 1 v128
+  2 3 v128 2 i32
   local.get $key local.get $phase i32.const 3 i32.shl i32.rotl
   i32x4.splat local.tee $keys local.get $keys
   i8x16.shuffle 3 2 1 0 7 6 5 4 11 10 9 8 15 14 13 12 local.set $keys
   block loop
     local.get $start i32.const 16 i32.add local.get $end i32.gt_u br_if 1
-    local.get $start local.get $start v128.load local.get $keys v128.xor v128.store
+    local.get $start local.get $start v128.load local.get $keys v128.xor local.tee $word v128.store
+    local.get $seen local.get $word v128.or local.set $seen
     local.get $start i32.const 16 i32.add local.set $start
     br 0
   end end
   local.get $keys i32x4.extract_lane 0 local.set $key
   block loop
     local.get $start local.get $end i32.ge_u br_if 1
-    local.get $start local.get $start i32.load8_u local.get $key i32.xor i32.store8
+    local.get $start local.get $start i32.load8_u local.get $key i32.xor local.tee $byte i32.store8
+    local.get $rest local.get $byte i32.or local.set $rest
     local.get $key i32.const 8 i32.rotr local.set $key
     local.get $start i32.const 1 i32.add local.set $start
     br 0
   end end
+  local.get $seen i8x16.bitmask local.get $rest i32.const 128 1 i32.and i32.or i32.eqz
   end`
 
 const words: Readonly<Record<string, ReadonlyArray<number>>> = {
@@ -49,6 +55,10 @@ const words: Readonly<Record<string, ReadonlyArray<number>>> = {
   $key: [2],
   $phase: [3],
   $keys: [4],
+  $word: [5],
+  $seen: [6],
+  $byte: [7],
+  $rest: [8],
   block: [0x02, 0x40],
   loop: [0x03, 0x40],
   end: [0x0b],
@@ -60,20 +70,26 @@ const words: Readonly<Record<string, ReadonlyArray<number>>> = {
   "i32.load8_u": [0x2d, 0, 0],
   "i32.store8": [0x3a, 0, 0],
   "i32.const": [0x41],
+  "i32.eqz": [0x45],
   "i32.gt_u": [0x4b],
   "i32.ge_u": [0x4f],
   "i32.add": [0x6a],
+  "i32.and": [0x71],
+  "i32.or": [0x72],
   "i32.xor": [0x73],
   "i32.shl": [0x74],
   "i32.rotl": [0x77],
   "i32.rotr": [0x78],
   v128: [0x7b],
+  i32: [0x7f],
   "v128.load": [0xfd, 0x00, 0, 0],
   "v128.store": [0xfd, 0x0b, 0, 0],
   "i8x16.shuffle": [0xfd, 0x0d],
   "i32x4.splat": [0xfd, 0x11],
   "i32x4.extract_lane": [0xfd, 0x1b],
-  "v128.xor": [0xfd, 0x51]
+  "v128.or": [0xfd, 0x50],
+  "v128.xor": [0xfd, 0x51],
+  "i8x16.bitmask": [0xfd, 0x64]
 }
 
 const assemble = (text: string): ReadonlyArray<number> =>
@@ -94,7 +110,7 @@ const named = (name: string): ReadonlyArray<number> => [name.length, ...Buffer.f
 const program = (): Uint8Array =>
   Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...section(1, 1, 0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 0),
+    ...section(1, 1, 0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 1, 0x7f),
     ...section(3, 1, 0),
     ...section(5, 1, 1, 1, 1),
     ...section(7, 2, ...named("memory"), 2, 0, ...named("mask"), 0, 0),
