@@ -29,10 +29,10 @@ export const nodeByteOps: ByteOps = {
     return bytes
   },
   mask: (bytes, start, end, key, phase) => {
-    if (end - start < vectorsPayFrom || bytes.buffer !== ReadMemory.bytes.buffer || ReadMemory.mask === undefined) {
+    if (end - start < vectorsPayFrom || !ReadMemory.isLast(bytes) || ReadMemory.mask === undefined) {
       return mask(bytes, start, end, key, phase)
     }
-    return ReadMemory.mask(bytes.byteOffset + start, bytes.byteOffset + end, key, phase) === 1
+    return ReadMemory.mask(start, end, key, phase) === 1
   },
   isUtf8: (bytes, start, end) => NodeBuffer.isUtf8(viewOf(bytes, start, end)),
   decodeText: (bytes, start, end) =>

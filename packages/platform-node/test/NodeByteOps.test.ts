@@ -36,7 +36,7 @@ const range = (bytes: Uint8Array, a: number, b: number): readonly [start: number
 const onBoth = <A>(bytes: Uint8Array, use: (bytes: Uint8Array, byteOps: ByteOps) => A) => {
   const inside = Buffer.alloc(bytes.length + 7).subarray(3, 3 + bytes.length)
   inside.set(bytes)
-  const read = ReadMemory.bytes.subarray(5, 5 + bytes.length)
+  const read = ReadMemory.read(bytes.length)
   read.set(bytes)
   const expected = use(bytes.slice(), portable)
   assert.deepStrictEqual(use(bytes.slice(), nodeByteOps), expected)
@@ -120,10 +120,10 @@ describe("NodeByteOps", () => {
     ] as const) {
       for (let phase = 0; phase < 4; phase++) {
         const expected = new Uint8Array(65_536).map((_, i) => i * 7)
-        ReadMemory.bytes.set(expected)
+        ReadMemory.all.set(expected)
         portable.mask(expected, start, end, 0x81_02_fe_44, phase)
         ReadMemory.mask!(start, end, 0x81_02_fe_44, phase)
-        assert.strictEqual(Buffer.compare(expected, ReadMemory.bytes), 0)
+        assert.strictEqual(Buffer.compare(expected, ReadMemory.all), 0)
       }
     }
   })
@@ -132,13 +132,13 @@ describe("NodeByteOps", () => {
     const key = 0xfe_02_81_44
     for (const size of [128, 131, 159]) {
       for (let at = -1; at < size; at++) {
-        const payload = ReadMemory.bytes.subarray(3, 3 + size)
         // What is around it doesn't count.
-        ReadMemory.bytes.fill(0xff, 0, 300)
-        payload.fill(0x7f)
-        if (at >= 0) payload[at] = 0x80
-        portable.mask(ReadMemory.bytes, 3, 3 + size, key, 1)
-        assert.strictEqual(nodeByteOps.mask(ReadMemory.bytes, 3, 3 + size, key, 1), at < 0)
+        const read = ReadMemory.read(300)
+          .fill(0xff)
+          .fill(0x7f, 3, 3 + size)
+        if (at >= 0) read[3 + at] = 0x80
+        portable.mask(read, 3, 3 + size, key, 1)
+        assert.strictEqual(nodeByteOps.mask(read, 3, 3 + size, key, 1), at < 0)
       }
     }
   })

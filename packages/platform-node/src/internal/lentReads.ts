@@ -39,16 +39,16 @@ export const lendReads = (socket: Net.Socket & Owned): boolean => {
   const own = socket as Net.Socket as Undocumented
   if (!isKnown || !isPlain(socket) || own[kBuffer] !== null || socket.readableLength > 0) return false
   if (typeof own._handle?.useUserBuffer !== "function") return false
-  own[kBuffer] = ReadMemory.bytes
+  own[kBuffer] = ReadMemory.all
   own[kBufferCb] = onRead
-  own._handle.useUserBuffer(ReadMemory.bytes)
+  own._handle.useUserBuffer(ReadMemory.all)
   return true
 }
 
 const isPlain = (socket: Net.Socket): boolean => Object.getPrototypeOf(socket) === Net.Socket.prototype
 
 /** Is called by Node with how many bytes it has read. */
-function onRead(this: Owned, count: number, buffer: Buffer): boolean {
-  this[owner].lend(buffer.subarray(0, count))
+function onRead(this: Owned, count: number): boolean {
+  this[owner].lend(ReadMemory.read(count))
   return true
 }
