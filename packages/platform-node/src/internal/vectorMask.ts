@@ -20,8 +20,19 @@ export const size = 64 * 1024
 /** Makes one, unless there is no WebAssembly, or not with such words, or a limit on addresses leaves no room for it. */
 export const make = (): VectorMask | undefined =>
   Either.getOrUndefined(
-    Either.try(() => new WebAssembly.Instance(new WebAssembly.Module(program())).exports as VectorMask)
+    Either.try(() => {
+      const { Instance, Module } = (globalThis as unknown as Globals).WebAssembly
+      return new Instance(new Module(program())).exports
+    })
   )
+
+// The types of Node don't have it.
+interface Globals {
+  readonly WebAssembly: {
+    readonly Module: new (bytes: Uint8Array) => object
+    readonly Instance: new (module: object) => { readonly exports: VectorMask }
+  }
+}
 
 // In the text format, as it is on the stack: the key four times, with its highest byte, which is the first, as the lowest; then
 // 16 bytes at a time, and what is left byte by byte. Whether one of them was no ASCII is seen by the highest bits.

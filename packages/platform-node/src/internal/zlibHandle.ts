@@ -5,6 +5,7 @@
 import type { Deflater, Inflated, Inflater } from "@effect-ws/core/DeflateCodec"
 import * as Either from "effect/Either"
 import * as Zlib from "node:zlib"
+import { nodeByteOps } from "../NodeByteOps.ts"
 
 /** What is used of a stream of Node's zlib, though it isn't documented. */
 interface Undocumented {
@@ -75,7 +76,7 @@ export class HandleDeflater implements Deflater {
     let written: number
     do {
       written = this.handle.write(bytes, start, bytes.length)
-      pieces.push(scratch.slice(0, written))
+      pieces.push(copyOf(written))
       start = bytes.length - this.handle.left
     } while (written === scratch.length)
     return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
@@ -108,7 +109,7 @@ export class HandleInflater implements Inflater {
       if (written === -1) return "corrupt"
       size += written
       if (size > limit) return "oversized"
-      if (written > 0) pieces.push(scratch.slice(0, written))
+      if (written > 0) pieces.push(copyOf(written))
       const { left } = this.handle
       // Behind a final block (RFC 7692 7.2.3.4) the input is left alone though there is room for what comes out.
       if (left > 0 && written < scratch.length) this.handle.reset()
@@ -173,3 +174,21 @@ const own = { chunkSize: Zlib.constants.Z_MIN_CHUNK }
 
 // Everything happens on the spot, so one is enough.
 const scratch = new Uint8Array(64 * 1024)
+
+// What is small lies one behind the other: to allocate it by itself costs more than to copy it.
+let pool: Uint8Array = new Uint8Array(0)
+let used = 0
+
+const copyOf = (size: number): Uint8Array => {
+  if (size > poolSize / 4) return scratch.slice(0, size)
+  if (pool.length - used < size) {
+    pool = nodeByteOps.allocateShared(poolSize)
+    used = 0
+  }
+  const copy = pool.subarray(used, (used += size))
+  copy.set(scratch.subarray(0, size))
+  return copy
+}
+
+/** In bytes: what a small message may keep alive. */
+const poolSize = 4 * 1024
