@@ -67,8 +67,8 @@ export interface Inflater {
 }
 
 /**
- * What came out, in pieces that never change again and keep hardly more memory alive than their own; that it would have been more than the limit; or that the bytes are no
- * compressed data.
+ * What came out, in pieces that never change again and keep no more alive than 4 KiB or hardly more than their own size; that it
+ * would have been more than the limit; or that the bytes are no compressed data.
  *
  * @since 0.1.0
  * @category models

@@ -30,7 +30,10 @@ export interface TextMessage {
   readonly _tag: "Text"
   /** The length of the payload in bytes. */
   readonly byteLength: number
-  /** The payload, well-formed UTF-8. Joined when first asked for, if the message came in pieces. Read only, and its memory may be shared. */
+  /**
+   * The payload, well-formed UTF-8. Joined when first asked for, if the message came in pieces. Read only, and its memory may
+   * have others in it.
+   */
   readonly bytes: Uint8Array
   /** The payload in the pieces that it is held in, one after the other. Read only. */
   readonly pieces: ReadonlyArray<Uint8Array>
@@ -49,7 +52,7 @@ export interface BinaryMessage {
   readonly _tag: "Binary"
   /** The length of the payload in bytes. */
   readonly byteLength: number
-  /** The payload. Joined when first asked for, if the message came in pieces. Read only, and its memory may be shared. */
+  /** The payload. Joined when first asked for, if the message came in pieces. Read only; its memory may have others in it. */
   readonly bytes: Uint8Array
   /** The payload in the pieces that it is held in, one after the other. Read only. */
   readonly pieces: ReadonlyArray<Uint8Array>
