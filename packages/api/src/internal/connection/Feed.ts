@@ -5,19 +5,27 @@
  * not done on the spot.
  */
 import type { Message } from "@effect-ws/core/Message"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import type { WebSocketError } from "../../WebSocketError.ts"
 import { Handling } from "./Handling.ts"
 import type { Inbox, Taker } from "./Inbox.ts"
+
+type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
 export type Handler = (message: Message) => unknown
 
 export class Feed<E, R> extends Handling implements Taker {
   private readonly handler: Handler
+  private readonly fiber: AnyFiber
   private readonly ready: Effect.Effect<unknown, WebSocketError>
 
-  constructor(inbox: Inbox, handler: Handler) {
+  constructor(inbox: Inbox, handler: Handler, fiber: AnyFiber) {
     super(inbox)
+    this.fiber = fiber
     this.handler = handler
     this.ready = inbox.readyFor(this)
   }
@@ -28,10 +36,14 @@ export class Feed<E, R> extends Handling implements Taker {
     return Effect.whileLoop({ while: () => true, body, step: ignore })
   }
 
-  /** Hands out what has come, while the fiber waits. */
+  /**
+   * Hands out what has come. A fiber that was interrupted is woken: if it waits no longer the messages stay where they are, and
+   * if it can't be interrupted it goes on with them by itself.
+   */
   take(): Effect.Effect<unknown, WebSocketError> | undefined {
+    const isInterrupted = !Cause.isEmpty(this.fiber.getFiberRef(FiberRef.interruptedCause))
     // What the handler fails with and requires is for the public signature to tell.
-    return this.handleAll() as Effect.Effect<unknown, WebSocketError> | undefined
+    return isInterrupted ? Exit.void : (this.handleAll() as Effect.Effect<unknown, WebSocketError> | undefined)
   }
 
   protected handleOne(message: Message): unknown {

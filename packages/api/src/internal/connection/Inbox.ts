@@ -173,11 +173,7 @@ export class Inbox {
 
   /** Waits as `ready` does. Meanwhile `taker` takes what comes, until it needs the fiber for something: that is done then. */
   readyFor(taker: Taker): Effect.Effect<unknown, WebSocketError> {
-    return Effect.async((resume) => {
-      this.enter(resume, taker)
-      // Whose fiber is interrupted takes nothing more.
-      return Effect.sync(() => this.leaveAlone(resume))
-    })
+    return Effect.async((resume) => this.enter(resume, taker))
   }
 
   /** Lets `holder` alone take what comes, until `release`. */
@@ -315,10 +311,6 @@ export class Inbox {
     const effect = taker.take()
     if (effect !== undefined) resume(effect)
     else this.enter(resume, taker)
-  }
-
-  private leaveAlone(resume: Resume): void {
-    if (this.alone === resume) this.alone = this.taker = undefined
   }
 
   // Who was woken in vain, because somebody else was faster, keeps the place that goes with the ticket.
