@@ -33,7 +33,7 @@ const range = (bytes: Uint8Array, a: number, b: number): readonly [start: number
  * Runs a function on copies of the bytes: a plain array, a Buffer that starts in the middle of its memory, and the memory that
  * sockets are read into.
  */
-const onBoth = <A>(bytes: Uint8Array, use: (bytes: Uint8Array, byteOps: ByteOps) => A) => {
+const onEach = <A>(bytes: Uint8Array, use: (bytes: Uint8Array, byteOps: ByteOps) => A) => {
   const inside = Buffer.alloc(bytes.length + 7).subarray(3, 3 + bytes.length)
   inside.set(bytes)
   const read = ReadMemory.read(bytes.length)
@@ -49,15 +49,15 @@ describe("NodeByteOps", () => {
     fc.assert(
       fc.property(anyBytes, fc.nat(), fc.nat(), (bytes, a, b) => {
         const [start, end] = range(bytes, a, b)
-        onBoth(bytes, (copy, byteOps) => byteOps.isUtf8(copy, start, end))
-        onBoth(bytes, (copy, byteOps) => byteOps.isUtf8(copy, 0, copy.length))
+        onEach(bytes, (copy, byteOps) => byteOps.isUtf8(copy, start, end))
+        onEach(bytes, (copy, byteOps) => byteOps.isUtf8(copy, 0, copy.length))
       })
     )
   })
 
   it("node and portable decode valid text alike", () => {
     fc.assert(
-      fc.property(anyText, (text) => onBoth(utf8(text), (bytes, byteOps) => byteOps.decodeText(bytes, 0, bytes.length)))
+      fc.property(anyText, (text) => onEach(utf8(text), (bytes, byteOps) => byteOps.decodeText(bytes, 0, bytes.length)))
     )
   })
 
@@ -73,7 +73,7 @@ describe("NodeByteOps", () => {
       fc.property(anyText, fc.nat(20), (text, offset) => {
         const length = portable.textByteLength(text)
         assert.strictEqual(nodeByteOps.textByteLength(text), length)
-        onBoth(new Uint8Array(offset + length + 4).fill(0xee), (target, byteOps) => {
+        onEach(new Uint8Array(offset + length + 4).fill(0xee), (target, byteOps) => {
           const written = byteOps.writeText(text, target, offset)
           assert.strictEqual(written, length)
           return [...target]
@@ -99,7 +99,7 @@ describe("NodeByteOps", () => {
         fc.nat(9),
         (bytes, a, b, key, phase) => {
           const [start, end] = range(bytes, a, b)
-          onBoth(bytes, (copy, byteOps) => {
+          onEach(bytes, (copy, byteOps) => {
             byteOps.mask(copy, start, end, key, phase)
             return [...copy]
           })
