@@ -9,13 +9,15 @@ import type { Address } from "@effect/platform/SocketServer"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as ConnectionOptions from "./ConnectionOptions.ts"
 import type { Fields } from "./Fields.ts"
 import { Admission } from "./internal/opening/Admission.ts"
-import { attend } from "./internal/serving/attend.ts"
+import { attending, handlersOf } from "./internal/serving/attend.ts"
 import * as Engine from "./internal/Engine.ts"
+import * as Tracing from "./internal/observing/tracingServer.ts"
 import { Serving } from "./internal/serving/Serving.ts"
 import type { House } from "./internal/serving/Visit.ts"
 import type { Listener } from "./Listener.ts"
@@ -251,11 +253,7 @@ export const serve = <
   type All = ContextOf<Upgraded> | Chosen | ContextOf<Opened> | ContextOf<Handled> | ContextOf<Closed>
   // A scope in the context is that of `serve`, for every handler; `run` would give one of its own to the first.
   return Effect.contextWithEffect((context: Context.Context<All>) =>
-    run(
-      (exchange) =>
-        Effect.provide(attend(exchange, handlers as Handlers<Effect.Effect.Success<Upgraded>, All>), context),
-      options
-    )
+    run(attending(handlers as Handlers<Effect.Effect.Success<Upgraded>, All>, context), options)
   )
 }
 
@@ -294,12 +292,13 @@ const runOn =
     handler: (exchange: UpgradeExchange) => Handled,
     { fallback, onError = logError }: RunOptions<R> = {}
   ) =>
-    Effect.runtime<Exclude<Effect.Effect.Context<Handled>, Scope.Scope> | R>().pipe(
-      Effect.flatMap((runtime) => {
+    Effect.all([Effect.runtime<Exclude<Effect.Effect.Context<Handled>, Scope.Scope> | R>(), isTraced]).pipe(
+      Effect.flatMap(([runtime, isTraced]) => {
         type All = Exclude<Effect.Effect.Context<Handled>, Scope.Scope> | R
         const handle = (exchange: UpgradeExchange) =>
           handler(exchange) as Effect.Effect<unknown, unknown, All | Scope.Scope>
-        const serving = new Serving<All>({ ...common, handle, fallback, onError }, runtime)
+        const house = { ...common, handle, handlers: handlersOf(handler), isTraced, fallback, onError }
+        const serving = new Serving<All>(house, runtime)
         return Effect.acquireUseRelease(
           Effect.sync(() => listener.start(serving.admit)),
           () => Effect.never,
@@ -307,6 +306,8 @@ const runOn =
         )
       })
     )
+
+const isTraced = Effect.withFiberRuntime<boolean>((fiber) => Exit.succeed(Tracing.isTraced(fiber)))
 
 // That a peer went away, or broke the protocol, is its own doing and nothing to wake an operator for.
 const logError = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>

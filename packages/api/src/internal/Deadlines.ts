@@ -11,7 +11,7 @@ import * as FiberId from "effect/FiberId"
 
 export interface Deadline {
   readonly at: number
-  readonly expired: () => void
+  expired: () => void
   cancelled: boolean
 }
 
@@ -54,6 +54,8 @@ export class Deadlines {
   cancel(deadline: Deadline | undefined): void {
     if (deadline === undefined || deadline.cancelled) return
     deadline.cancelled = true
+    // It waits on to be swept, and what it would have called may hold all of a connection.
+    deadline.expired = ignore
     this.live--
     if (this.live === 0) this.stop()
     else if (this.waiting.length > 2 * this.live + sweepFrom) this.sweep()
@@ -125,5 +127,7 @@ export const rest = 20
 export const toleranceOf = (millis: number): number => Math.max(50, millis / 20)
 
 const sweepFrom = 64
+
+const ignore = (): void => {}
 
 const byClock = new WeakMap<Clock.Clock, Deadlines>()

@@ -10,9 +10,10 @@ interface WithHeaders {
 
 /** What a call gives wins over the defaults of its Layer; fields of both are sent, those of the call last. */
 export const merge = <A extends WithHeaders>(defaults: A, options: A): A => {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  if (given.length === 0) return defaults
   const headers = [...Fields.toHeaders(defaults.headers), ...Fields.toHeaders(options.headers)]
-  return { ...defaults, ...given, headers } as A
+  return { ...defaults, ...Object.fromEntries(given), headers } as A
 }
 
 /** The options of a connection: those of its Layer, unless the call gives some of its own. */

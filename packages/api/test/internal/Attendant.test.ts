@@ -28,11 +28,12 @@ const attend = (handlers: (seen: Array<string>) => Partial<Handlers> = () => ({}
       onClose,
       ...handlers(seen)
     })
-    const begin = attendant.begin({
+    const house = {
       fork: (effect) => void fibers.push(Effect.runFork(effect)),
       reportFailure: () => Effect.sync(() => void seen.push("report")),
       leave: () => void seen.push("leave")
-    })
+    }
+    const begin = Effect.suspend(() => attendant.begin(house) ?? Effect.void)
     return { attendant, begin, connection, fibers, peer, seen, socket, end: Scope.close(scope, Exit.void) }
   })
 

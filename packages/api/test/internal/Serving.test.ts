@@ -17,14 +17,15 @@ const make = (handle: House<never>["handle"]) =>
     const admission = new Admission(ServerOptions.make({}))
     const settings = { connection: ConnectionOptions.make("server"), accept: {}, maxAttempts: 10 }
     const trusted = TrustedProxies.make([])
-    const house = { engine, settings, trusted, admission, handle, fallback: undefined, onError: () => Effect.void }
+    const plain = { handlers: undefined, isTraced: false, fallback: undefined, onError: () => Effect.void }
+    const house = { engine, settings, trusted, admission, handle, ...plain }
     return { admission, serving: new Serving<never>(house, Runtime.defaultRuntime) }
   })
 
 /** How many connections, requests and fibers it holds, each. */
 const holds = (serving: Serving<never>) =>
   [...Object.values(serving), ...Object.values((serving as unknown as { readonly guests: object }).guests)].flatMap(
-    (value: unknown) => (value instanceof Set ? [value.size] : [])
+    (value: unknown) => (value instanceof Set ? [value.size] : Array.isArray(value) ? [value.length] : [])
   )
 
 describe("Serving", () => {

@@ -51,11 +51,12 @@ export interface Host {
 
 export class HttpVisit implements PendingUpgrade {
   readonly id = connectionIds.next()
+  place = -1
 
   private readonly house: House
   private readonly host: Host
   private readonly opening: ServerOpening
-  private readonly place: ReturnType<Admission["enter"]>
+  private readonly admitted: ReturnType<Admission["enter"]>
   private readonly target: Exchange | HandshakeReason
   private readonly head: Incoming["request"]
   private state: "pending" | "accepted" | "answered" | "lost" = "pending"
@@ -68,8 +69,8 @@ export class HttpVisit implements PendingUpgrade {
   constructor(house: House, incoming: Incoming, host: Host) {
     this.house = house
     this.host = host
-    this.place = house.admission.enter()
-    this.isAdmitted = this.place instanceof Place
+    this.admitted = house.admission.enter()
+    this.isAdmitted = this.admitted instanceof Place
     this.head = incoming.request
     this.opening = new ServerOpening(incoming.transport, house.engine, house.settings)
     const { opening } = this.opening
@@ -150,12 +151,12 @@ export class HttpVisit implements PendingUpgrade {
 
   private examine(incoming: Incoming, head: NonNullable<Incoming["request"]>): Exchange | HandshakeReason {
     const { admission, trusted } = this.house
-    if (!(this.place instanceof Place)) return this.place
+    if (!(this.admitted instanceof Place)) return this.admitted
     const exchange = check(head, this.opening, trusted)
     if (!(exchange instanceof Exchange)) return exchange
     if (admission.limits.maxConnectionsPerAddress === Infinity) return exchange
     const { address } = TrustedProxies.clientOf(trusted, incoming.transport.info, exchange.request)
-    return this.place.takeAddress(address ?? "") ?? exchange
+    return this.admitted.takeAddress(address ?? "") ?? exchange
   }
 
   private withExchange<A, R>(
@@ -184,7 +185,7 @@ export class HttpVisit implements PendingUpgrade {
     if (connection === undefined) return this.leave()
     this.state = "accepted"
     connection.id = this.id
-    if (this.place instanceof Place) this.place.open()
+    if (this.admitted instanceof Place) this.admitted.open()
     connection.whenEnded(() => this.leave())
     this.host.accepted()
   }
@@ -213,7 +214,7 @@ export class HttpVisit implements PendingUpgrade {
   private leavePlace(): void {
     if (!this.isAdmitted) return
     this.isAdmitted = false
-    if (this.place instanceof Place) this.place.leave()
+    if (this.admitted instanceof Place) this.admitted.leave()
   }
 }
 

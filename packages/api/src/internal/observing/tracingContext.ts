@@ -13,12 +13,16 @@ import type { AnyFiber } from "./tracing.ts"
 
 /** The span that a request belongs to, if it says so in a way that can be believed. */
 export const parentOf = (fiber: AnyFiber, fields: Headers.Headers): Tracer.ExternalSpan | undefined => {
-  if (!fields.some(([name]) => name.length <= maxName && names.has(name.toLowerCase()))) return undefined
+  if (!namesParent(fields)) return undefined
   if (!Context.get(fiber.currentContext, TracePropagation)) return undefined
   const given = fields.map(([name, value]) => [name.toLowerCase(), value] as const).filter(([name]) => names.has(name))
   const parent = HttpTraceContext.fromHeaders(HttpHeaders.unsafeFromRecord(Object.fromEntries(given)))
   return Option.getOrUndefined(Option.filter(parent, isNamed))
 }
+
+/** Whether there is a field that may name one. */
+export const namesParent = (fields: Headers.Headers): boolean =>
+  fields.some(([name]) => name.length <= maxName && names.has(name.toLowerCase()))
 
 /** The fields of a request, with those about the span in force unless the program has said something itself. */
 export const append = (fiber: AnyFiber, fields: Headers.Headers): Headers.Headers => {

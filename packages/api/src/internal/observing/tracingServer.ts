@@ -79,6 +79,18 @@ export const counted = (
     return exit
   })
 
+/** The same where no trace goes on. */
+export const countedUnseen = (exit: Exit.Exit<Opened, HandshakeError>): Exit.Exit<Opened, HandshakeError> => {
+  if (Exit.isSuccess(exit)) meters.server.decided("accepted")
+  return exit
+}
+
+/** Whether a trace goes on with the requests of whoever runs in this fiber, whatever they say. */
+export const isTraced = (fiber: tracing.AnyFiber): boolean => tracing.isTraced(fiber, fiber.currentSpan)
+
+/** Whether the request may name a trace that is to go on. */
+export const namesTrace = ({ request }: Exchange): boolean => tracingContext.namesParent(request.fields)
+
 const accepted = (fiber: tracing.AnyFiber, exchange: Exchange, opened: Opened): void => {
   meters.server.decided("accepted")
   const handshake = take(exchange)

@@ -5,6 +5,7 @@ import * as HandshakeFault from "@effect-ws/core/HandshakeFault"
 import type { RequestHead } from "@effect-ws/core/HttpHead"
 import * as Origin from "@effect-ws/core/Origin"
 import * as Subprotocol from "@effect-ws/core/Subprotocol"
+import type { UpgradeRequest } from "@effect-ws/core/UpgradeRequest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -36,19 +37,53 @@ export const accept = <R>(
   given: AcceptOptions<R>
 ): Effect.Effect<Opened, HandshakeError, R> =>
   Effect.suspend(() => {
-    const { accept: defaults, connection } = exchange.opening.settings
-    const options = Options.merge<AcceptOptions<R>>(defaults, given)
+    const { request } = exchange
+    const options = optionsOf(exchange, given)
+    const { subprotocols } = options
+    if (typeof subprotocols !== "function") {
+      return Tracing.counted(exchange, () => acceptAs(exchange, given, options, choose(subprotocols, request)))
+    }
     const refusal = forbids(options.origin ?? "same", exchange)
     if (refusal !== undefined) return Exit.fail(refusal)
-    const { subprotocols } = options
-    const open = (subprotocol: string | undefined) =>
-      Tracing.counted(exchange, () => exchange.accept(subprotocol, options, Options.ofConnection(connection, given)))
-    const { request } = exchange
-    if (typeof subprotocols !== "function") {
-      return open(subprotocols && Subprotocol.select(subprotocols, request.subprotocols))
-    }
-    return Effect.flatMap(restore(subprotocols(request.subprotocols, request)), open)
+    return Effect.flatMap(restore(subprotocols(request.subprotocols, request)), (subprotocol) =>
+      Tracing.counted(exchange, () => acceptChosen(exchange, given, options, subprotocol))
+    )
   })
+
+/** Accepts without a fiber, where no trace goes on; `undefined` where somebody has to be waited for. */
+export const acceptNow = <R>(
+  exchange: Exchanges.Exchange,
+  given: AcceptOptions<R>
+): Exit.Exit<Opened, HandshakeError> | undefined => {
+  const options = optionsOf(exchange, given)
+  const { subprotocols } = options
+  if (typeof subprotocols === "function") return undefined
+  return Tracing.countedUnseen(acceptAs(exchange, given, options, choose(subprotocols, exchange.request)))
+}
+
+const optionsOf = <R>({ opening }: Exchanges.Exchange, given: AcceptOptions<R>): AcceptOptions<R> =>
+  Options.merge<AcceptOptions<R>>(opening.settings.accept, given)
+
+const choose = (subprotocols: ReadonlyArray<string> | undefined, request: UpgradeRequest): string | undefined =>
+  subprotocols && Subprotocol.select(subprotocols, request.subprotocols)
+
+const acceptAs = <R>(
+  exchange: Exchanges.Exchange,
+  given: AcceptOptions<R>,
+  options: AcceptOptions<R>,
+  subprotocol: string | undefined
+): Exit.Exit<Opened, HandshakeError> => {
+  const refusal = forbids(options.origin ?? "same", exchange)
+  return refusal === undefined ? acceptChosen(exchange, given, options, subprotocol) : Exit.fail(refusal)
+}
+
+const acceptChosen = <R>(
+  exchange: Exchanges.Exchange,
+  given: AcceptOptions<R>,
+  options: AcceptOptions<R>,
+  subprotocol: string | undefined
+): Exit.Exit<Opened, HandshakeError> =>
+  exchange.accept(subprotocol, options, Options.ofConnection(exchange.opening.settings.connection, given))
 
 /** Says whether the origin of a request is among those that the server takes. */
 export const checkPolicy = (exchange: Exchanges.Exchange): Effect.Effect<void, HandshakeError> =>

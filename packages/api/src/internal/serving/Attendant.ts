@@ -49,13 +49,17 @@ export class Attendant<A, R> extends Handling implements Attending {
     this.handlers = handlers
   }
 
-  /** Opens, and begins to hand out messages then, those first that have come already. */
-  begin(house: House<R>): Effect.Effect<void, never, R> {
-    return Effect.suspend(() => {
-      this.house = house
-      this.connection.whenEnded(() => this.end())
-      return this.attempt(() => this.handlers.onOpen?.(this.socket, this.data))
-    })
+  /**
+   * Opens, and begins to hand out messages then, those first that have come already. Returns what needs a fiber, if anything
+   * does.
+   */
+  begin(house: House<R>): Effect.Effect<void, never, R> | undefined {
+    this.house = house
+    this.connection.whenEnded(() => this.end())
+    const { onOpen } = this.handlers
+    if (onOpen !== undefined) return this.attempt(() => onOpen(this.socket, this.data))
+    this.await()
+    return undefined
   }
 
   /** Waits for nothing any more, neither for messages nor for what goes on when it ends. */

@@ -7,6 +7,8 @@ import type { ConnectionOptions } from "../../ConnectionOptions.ts"
 
 /** One connection of a server. */
 export interface Guest {
+  /** Where among the guests it is: theirs to know. */
+  place: number
   /** Is told that the server goes down. */
   readonly shutdown: () => void
   /** Is not waited for any longer. */
@@ -14,16 +16,20 @@ export interface Guest {
 }
 
 export class Guests<Visit extends Guest> {
-  private readonly visits = new Set<Visit>()
+  // Not a Set: one that is filled and emptied again and again leaves tables behind, each of which names the next. Those that are
+  // old hold the younger ones, and with them what is long over, until all of the memory is collected.
+  private readonly visits: Array<Visit> = []
   private readonly fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   private onIdle: () => void = () => {}
 
   add(visit: Visit): void {
-    this.visits.add(visit)
+    visit.place = this.visits.push(visit) - 1
   }
 
   remove(visit: Visit): void {
-    this.visits.delete(visit)
+    const last = this.visits.pop()!
+    last.place = visit.place
+    if (last !== visit) this.visits[last.place] = last
     this.tellIdle()
   }
 
@@ -37,7 +43,7 @@ export class Guests<Visit extends Guest> {
   /** Tells all, waits until they have gone, and no longer than the close timeout for those that don't go by themselves. */
   shutdown({ closeTimeout }: ConnectionOptions): Effect.Effect<void> {
     return Effect.suspend(() => {
-      for (const visit of this.visits) visit.shutdown()
+      for (const visit of this.visits.slice()) visit.shutdown()
       // Shutting down is part of a release: without `interruptible` the timeout would wait for what it gave up.
       return Effect.interruptible(this.idle).pipe(
         Effect.timeoutOption(closeTimeout),
@@ -55,7 +61,7 @@ export class Guests<Visit extends Guest> {
   }
 
   private tellIdle(): void {
-    if (this.visits.size === 0 && this.fibers.size === 0) this.onIdle()
+    if (this.visits.length === 0 && this.fibers.size === 0) this.onIdle()
   }
 
   private forget(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
@@ -64,7 +70,7 @@ export class Guests<Visit extends Guest> {
   }
 
   private interruptAll(): Effect.Effect<void> {
-    for (const visit of this.visits) visit.destroy()
+    for (const visit of this.visits.slice()) visit.destroy()
     return Effect.zipRight(Fiber.interruptAll(Array.from(this.fibers)), this.idle)
   }
 }

@@ -11,6 +11,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { ConnectionClosed } from "../../ConnectionClosed.ts"
@@ -22,10 +23,11 @@ import { SendRejected } from "../../SendRejected.ts"
 import type { TransportInfo } from "../../Transport.ts"
 import { formatAddress } from "../../TransportError.ts"
 import * as TrustedProxies from "../../TrustedProxies.ts"
-import type { PlainAnswer } from "../../WebSocketServer.ts"
+import type { Handlers, PlainAnswer } from "../../WebSocketServer.ts"
 import type { Admission, Place } from "../opening/Admission.ts"
 import * as answers from "../opening/answers.ts"
 import { Attempt } from "../opening/Attempt.ts"
+import { attendNow } from "./attend.ts"
 import { Attendant, type House as AttendantHouse } from "./Attendant.ts"
 import type { Engine } from "../Engine.ts"
 import * as Exchanges from "../opening/Exchange.ts"
@@ -53,6 +55,10 @@ export interface House<R> {
     scope?: Scope.Scope
   ) => Fiber.RuntimeFiber<A, E>
   readonly handle: (exchange: Exchanges.Exchange) => Effect.Effect<unknown, unknown, R | Scope.Scope>
+  /** What `handle` leaves connections to, if that is known. */
+  readonly handlers: Handlers<unknown, R> | undefined
+  /** Whether a trace goes on with every request. */
+  readonly isTraced: boolean
   readonly fallback:
     | ((request: UpgradeRequest.PlainRequest, info: TransportInfo) => Effect.Effect<PlainAnswer, unknown, R>)
     | undefined
@@ -69,13 +75,14 @@ interface Accepted {
 }
 
 export class Visit<R> implements AttendantHouse<R> {
+  place = -1
   private opening: ServerOpening | undefined
   private exchange: Exchanges.Exchange | undefined = undefined
   private accepted: Accepted | undefined = undefined
   private attendant: Attendant<unknown, R> | undefined = undefined
   private readonly house: House<R>
   private readonly incoming: Incoming
-  private readonly place: Place
+  private readonly admitted: Place
   private readonly onOver: (visit: Visit<R>) => void
   private readonly id = connectionIds.next()
   private isGoingOn = false
@@ -83,7 +90,7 @@ export class Visit<R> implements AttendantHouse<R> {
   constructor(house: House<R>, incoming: Incoming, place: Place, onOver: (visit: Visit<R>) => void) {
     this.house = house
     this.incoming = incoming
-    this.place = place
+    this.admitted = place
     this.onOver = onOver
     // Where somebody else has read the request, they would have to read the next one too.
     const settings = incoming.request === undefined ? house.settings : { ...house.settings, maxAttempts: 1 }
@@ -99,7 +106,7 @@ export class Visit<R> implements AttendantHouse<R> {
     this.accepted = { connection: connection!, request }
     this.exchange = this.opening = undefined
     connection!.id = this.id
-    this.place.open()
+    this.admitted.open()
   }
 
   /** Tells whoever waits that the server goes down. */
@@ -128,7 +135,7 @@ export class Visit<R> implements AttendantHouse<R> {
   }
 
   leave(): void {
-    this.place.leave()
+    this.admitted.leave()
     this.onOver(this)
   }
 
@@ -157,6 +164,8 @@ export class Visit<R> implements AttendantHouse<R> {
     if (!(exchange instanceof Exchanges.Exchange)) return this.decline(opening, exchange, head)
     if (!this.fits(opening, exchange.request)) return
     this.exchange = exchange
+    const attended = this.attendNow(exchange)
+    if (attended !== undefined) return this.concludeNow(exchange, attended)
     const handling = Tracing.handling(
       exchange,
       Effect.suspend(() => this.house.handle(exchange)),
@@ -194,7 +203,7 @@ export class Visit<R> implements AttendantHouse<R> {
     const { admission, trusted } = this.house
     if (admission.limits.maxConnectionsPerAddress === Infinity) return true
     const { address } = TrustedProxies.clientOf(trusted, this.incoming.transport.info, request)
-    const overloaded = this.place.takeAddress(address ?? "")
+    const overloaded = this.admitted.takeAddress(address ?? "")
     if (overloaded === undefined) return true
     this.decline(opening, overloaded, undefined)
     return false
@@ -229,8 +238,27 @@ export class Visit<R> implements AttendantHouse<R> {
 
   // The handler is done, and has left somebody to look after the connection.
   private leaveTo(attendant: Attendant<unknown, R>): Effect.Effect<void, never, R> {
+    return Effect.suspend(() => this.leaveNowTo(attendant) ?? Exit.void)
+  }
+
+  private leaveNowTo(attendant: Attendant<unknown, R>): Effect.Effect<void, never, R> | undefined {
     this.attendant = attendant
     return attendant.begin(this)
+  }
+
+  // What a program has given, an origin policy for instance, may throw: it dies of that as a handler would.
+  private attendNow(exchange: Exchanges.Exchange): Exit.Exit<Attendant<unknown, R>, HandshakeError> | undefined {
+    const { handlers, isTraced } = this.house
+    if (handlers === undefined || isTraced || Tracing.namesTrace(exchange)) return undefined
+    exchange.whenLost(ignore)
+    return Either.getOrElse(Either.try({ try: () => attendNow(exchange, handlers), catch: identity }), Exit.die)
+  }
+
+  private concludeNow(exchange: Exchanges.Exchange, exit: Exit.Exit<Attendant<unknown, R>, HandshakeError>): void {
+    const rest = Exit.isSuccess(exit)
+      ? this.leaveNowTo(exit.value)
+      : Effect.suspend(() => this.conclude(exchange, exit))
+    if (rest !== undefined) this.house.forkFor(this.annotation, rest)
   }
 
   // The handler has ended without accepting: what it failed with is the answer, or it has made a mistake.
@@ -352,3 +380,5 @@ const idAnnotation = "websocket.id"
 const unanswered = new Error(
   "The handler ended without an answer: it must accept the exchange with WebSocket.accept or fail with WebSocket.reject"
 )
+
+const ignore = (): void => {}
