@@ -22,6 +22,7 @@ import type * as Channel from "effect/Channel"
 import type * as Chunk from "effect/Chunk"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
@@ -214,7 +215,7 @@ export const accept = <R = never>(
   options: AcceptOptions<R> = {}
 ): Effect.Effect<WebSocket, HandshakeError, R | Scope.Scope> => {
   if (!(exchange instanceof Exchanges.Exchange)) return Effect.die(new Error("The exchange was not made by a server"))
-  return Handle.scoped((restore) => Accept.accept(restore, exchange, options))
+  return Handle.held((hold) => Accept.acceptFor((opened) => hold.take(opened), identity, exchange, options))
 }
 
 /**

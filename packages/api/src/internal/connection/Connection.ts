@@ -12,7 +12,6 @@ import type { Message } from "@effect-ws/core/Message"
 import type { Role } from "@effect-ws/core/Role"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import { ConnectionClosed } from "../../ConnectionClosed.ts"
 import type { ConnectionOptions } from "../../ConnectionOptions.ts"
 import type { ConnectionStatus } from "../../ConnectionStatus.ts"
@@ -22,6 +21,7 @@ import type { TransportError } from "../../TransportError.ts"
 import type { WebSocketError } from "../../WebSocketError.ts"
 import type { Deadlines } from "../Deadlines.ts"
 import { type ControlListener, ControlListeners } from "./ControlListeners.ts"
+import { End } from "./End.ts"
 import { EndDeadlines } from "./EndDeadlines.ts"
 import { errorOf } from "./errorOf.ts"
 import type { Engine } from "../Engine.ts"
@@ -41,6 +41,8 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   readonly protocol: Protocol.Protocol
   readonly inbox: Inbox
   readonly sending: Sending
+  /** Is reached when the transport has ended. */
+  readonly ended = new End()
   /** The number of the connection in this process, or 0 until somebody needs one. */
   id = 0
   /** Is called when the end begins, once or more. */
@@ -58,10 +60,6 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   private reader: StreamReader | undefined = undefined
   private turns: Turns | undefined = undefined
   private controlListeners: ControlListeners | undefined = undefined
-  // Most connections have one waiter at most.
-  private endWaiter: (() => void) | undefined = undefined
-  private endWaiters: Set<() => void> | undefined = undefined
-  private isOver = false
   private isPaused = false
   // We began to close, or nobody will read any more: what doesn't fit into the inbox is dropped.
   private isClosing = false
@@ -149,12 +147,12 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     this.settle(this.ending?.() ?? error ?? this.closedOutcome())
     this.ending = undefined
     this.protocol.receiveEnd()
-    this.isOver = true
     this.isPaused = false
     this.watch.stop()
     this.ends?.cancel()
     this.meter.ended(this.protocol.closeReceived, this.protocol.closeSent)
-    this.wakeEndWaiters()
+    this.ended.reach(this.failure!)
+    this.inbox.retire()
     this.controlListeners?.show(undefined)
   }
 
@@ -173,41 +171,11 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     this.awaitTransportEnd()
   }
 
-  /** Waits until the transport has ended and returns why. */
-  get awaitEnd(): Effect.Effect<WebSocketError> {
-    return Effect.async<WebSocketError>((resume) => {
-      const forget = this.whenEnded(() => resume(Exit.succeed(this.failure!)))
-      return Effect.sync(forget)
-    })
-  }
-
-  /** Calls back when the transport has ended, at once if it has. Returns how to give that up. */
-  whenEnded(onEnd: () => void): () => void {
-    if (this.isOver) {
-      onEnd()
-      return ignore
-    }
-    if (this.endWaiter === undefined) this.endWaiter = onEnd
-    else (this.endWaiters ??= new Set()).add(onEnd)
-    return () => {
-      if (this.endWaiter === onEnd) this.endWaiter = undefined
-      else this.endWaiters?.delete(onEnd)
-    }
-  }
-
-  private wakeEndWaiters(): void {
-    const { endWaiter } = this
-    this.endWaiter = undefined
-    endWaiter?.()
-    for (const wake of this.endWaiters ?? []) wake()
-    this.endWaiters = undefined
-  }
-
   /** Ends the connection as a closing scope does: a closing handshake that ends within its deadline, whatever happens. */
   release(reason: CloseReason): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.shutdown(reason)
-      return Effect.asVoid(this.awaitEnd)
+      return Effect.asVoid(this.ended.await)
     })
   }
 
@@ -215,12 +183,12 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   shutdown(reason: CloseReason): void {
     this.beginClose(reason)
     this.discardFromNow()
-    if (!this.isOver) this.endDeadlines.endSilence()
+    if (!this.ended.isReached) this.endDeadlines.endSilence()
   }
 
   /** Ends both directions at once, without a word. */
   destroy(): void {
-    if (!this.isOver && this.failure === undefined) this.isClosing = true
+    if (!this.ended.isReached && this.failure === undefined) this.isClosing = true
     this.settle(this.closedOutcome())
     this.transport.destroy()
   }
@@ -248,7 +216,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
    * returned is called.
    */
   listenToControl(listener: ControlListener): () => void {
-    if (this.isOver) listener(undefined)
+    if (this.ended.isReached) listener(undefined)
     return (this.controlListeners ??= new ControlListeners()).add(listener)
   }
 
@@ -257,7 +225,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   }
 
   get status(): ConnectionStatus {
-    const state = this.isOver ? "closed" : this.isEnding ? "closing" : "open"
+    const state = this.ended.isReached ? "closed" : this.isEnding ? "closing" : "open"
     const { inbox, isPaused, outbox, sending } = this
     return { state, incoming: inbox.held, outgoing: outbox.held, dropped: sending.dropped, isPaused }
   }
@@ -306,7 +274,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     this.ending = undefined
     this.discardFromNow()
     this.endTransport()
-    if (!this.isOver) this.endDeadlines.endSilence()
+    if (!this.ended.isReached) this.endDeadlines.endSilence()
   }
 
   // --- events -------------------------------------------------------------------------------------------------------
@@ -414,7 +382,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   }
 
   private awaitTransportEnd(): void {
-    if (!this.isOver) this.endDeadlines.awaitEnd(this.options.closeTimeout)
+    if (!this.ended.isReached) this.endDeadlines.awaitEnd(this.options.closeTimeout)
   }
 
   private get endDeadlines(): EndDeadlines {
@@ -485,7 +453,6 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
 }
 
 const empty = new Uint8Array(0)
-const ignore = (): void => {}
 
 /** In bytes: what is read and dropped while the end is awaited, before the transport is destroyed. */
 const maxDiscarded = 1024 * 1024

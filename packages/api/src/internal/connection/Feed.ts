@@ -19,7 +19,7 @@ type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 export type Handler = (message: Message) => unknown
 
 export class Feed<E, R> extends Handling implements Taker {
-  private readonly handler: Handler
+  private handler: Handler
   private readonly fiber: AnyFiber
   private readonly ready: Effect.Effect<unknown, WebSocketError>
 
@@ -44,6 +44,11 @@ export class Feed<E, R> extends Handling implements Taker {
     const isInterrupted = !Cause.isEmpty(this.fiber.getFiberRef(FiberRef.interruptedCause))
     // What the handler fails with and requires is for the public signature to tell.
     return isInterrupted ? Exit.void : (this.handleAll() as Effect.Effect<unknown, WebSocketError> | undefined)
+  }
+
+  /** Lets go of the handler, which holds whatever the program has put into it. */
+  release(): void {
+    this.handler = ignore
   }
 
   protected handleOne(message: Message): unknown {

@@ -83,7 +83,7 @@ export class Inbox {
   // Made once, and not before they are needed: most connections use one or two of them.
   private readonly made: Made = {}
   private readonly maxMessageSize: number
-  private readonly events: InboxEvents
+  private events: InboxEvents
 
   constructor(maxMessageSize: number, events: InboxEvents) {
     this.maxMessageSize = maxMessageSize
@@ -122,6 +122,11 @@ export class Inbox {
   finish(failure: WebSocketError): void {
     this.failure = failure
     this.wake()
+  }
+
+  /** The connection is over, and nobody has to be told any more what becomes of the rest. */
+  retire(): void {
+    this.events = nobody
   }
 
   /** Hands out what was added: without a fiber to who can take it so. */
@@ -335,7 +340,7 @@ export class Inbox {
   private wakeAlone(): void {
     const alone = this.alone
     this.alone = this.taker = undefined
-    if (alone !== undefined) alone(this.waitInFront)
+    if (alone !== undefined) alone(this.isEmpty && this.state !== undefined ? this.state : this.waitInFront)
   }
 
   private get waitInFront(): Effect.Effect<void, WebSocketError> {
@@ -371,6 +376,8 @@ export class Inbox {
 export const messageCost = 128
 
 const compactFrom = 1024
+
+const nobody: InboxEvents = { onTaken: () => {}, onIdle: () => {}, onOversized: () => {} }
 
 const firstTicket = 1
 

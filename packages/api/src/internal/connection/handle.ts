@@ -121,14 +121,14 @@ class Handle implements WebSocket {
       const fault = CloseReason.validate(reason)
       if (fault !== undefined) return Exit.die(new RangeError(fault.message))
       this.connection.beginClose(reason)
-      return Effect.flatMap(this.connection.awaitEnd, (end) =>
+      return Effect.flatMap(this.connection.ended.await, (end) =>
         end._tag === "ConnectionClosed" && end.received !== undefined ? Exit.succeed(end) : Exit.fail(end)
       )
     })
   }
 
   get closed(): Effect.Effect<WebSocketError> {
-    return this.connection.awaitEnd
+    return this.connection.ended.await
   }
 
   // What is shown of a connection in a log: no field of its heads, which may hold credentials.
@@ -166,6 +166,34 @@ export const own = (opened: Opened): Effect.Effect<WebSocket, never, Scope.Scope
       make(opened)
     )
   )
+
+/** A place in a scope for a connection that is yet to be opened. */
+export class Hold {
+  private connection: Connection | undefined = undefined
+  private exit: Exit.Exit<unknown, unknown> | undefined = undefined
+
+  /** Makes it a resource of the scope in the same step in which it was opened, so that it isn't lost in between. */
+  take(opened: Opened): WebSocket {
+    this.connection = opened.connection
+    if (this.exit !== undefined) opened.connection.shutdown(releaseReason(this.exit))
+    return make(opened)
+  }
+
+  release(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    this.exit = exit
+    return this.connection === undefined ? Exit.void : this.connection.release(releaseReason(exit))
+  }
+}
+
+/** Makes a place in the scope first, for what is opened in one step: that needs no region that can't be interrupted. */
+export const held = <A, E, R>(open: (hold: Hold) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) => {
+    const hold = new Hold()
+    return Effect.flatMap(
+      Scope.addFinalizerExit(scope, (exit) => hold.release(exit)),
+      () => open(hold)
+    )
+  })
 
 /**
  * Opens a connection and makes it a resource of the scope, so that none is lost in between. What waits for the peer is

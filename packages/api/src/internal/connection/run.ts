@@ -13,9 +13,10 @@ import { isClean } from "./isClean.ts"
 
 /** One after the other. What the handler fails with and requires is for the public signature to tell. */
 export const inOrder = <E, R>(connection: Connection, handler: Handler): Effect.Effect<void, WebSocketError | E, R> => {
-  return Effect.withFiberRuntime((fiber) =>
-    endNormally(connection, new Feed<E, R>(connection.inbox, handler, fiber).loop)
-  )
+  return Effect.withFiberRuntime((fiber) => {
+    const feed = new Feed<E, R>(connection.inbox, handler, fiber)
+    return endNormally(connection, feed.loop, () => feed.release())
+  })
 }
 
 /**
@@ -69,16 +70,17 @@ const allOf = <E, R>(effect: Effect.Effect<void, E, R>, fibers: number): Effect.
 // That the connection has ended cleanly is no failure, neither of the waiting nor of a handler that wanted to say more.
 const endNormally = <E, R>(
   connection: Connection,
-  loop: Effect.Effect<unknown, WebSocketError | E, R>
+  loop: Effect.Effect<unknown, WebSocketError | E, R>,
+  onEnd: () => void = ignore
 ): Effect.Effect<void, WebSocketError | E, R> =>
   Effect.matchEffect(loop, {
-    onFailure: (error) =>
+    onFailure: (error) => {
+      onEnd()
+      const { failure } = connection
       // Inside of a span an error that was failed with is a proxy of itself.
-      connection.failure !== undefined &&
-      Cause.originalError(error) === connection.failure &&
-      isClean(connection.failure)
-        ? Exit.void
-        : Exit.fail(error),
+      const isEnd = failure !== undefined && Cause.originalError(error) === failure
+      return isEnd && isClean(failure) ? Exit.void : Exit.fail(error)
+    },
     onSuccess: () => Exit.void
   })
 

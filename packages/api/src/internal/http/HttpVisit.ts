@@ -27,6 +27,7 @@ import * as answers from "../opening/answers.ts"
 import { Decorating } from "../opening/Decorating.ts"
 import type { Engine } from "../Engine.ts"
 import { check, Exchange } from "../opening/Exchange.ts"
+import { away } from "../serving/Guests.ts"
 import * as Handle from "../connection/handle.ts"
 import type { Loss } from "../opening/Opening.ts"
 import { ServerOpening, type Settings } from "../opening/ServerOpening.ts"
@@ -51,7 +52,8 @@ export interface Host {
 
 export class HttpVisit implements PendingUpgrade {
   readonly id = connectionIds.next()
-  place = -1
+  place = away
+  readonly handler = undefined
 
   private readonly house: House
   private readonly host: Host
@@ -186,7 +188,7 @@ export class HttpVisit implements PendingUpgrade {
     this.state = "accepted"
     connection.id = this.id
     if (this.admitted instanceof Place) this.admitted.open()
-    connection.whenEnded(() => this.leave())
+    connection.ended.whenReached(() => this.leave())
     this.host.accepted()
   }
 

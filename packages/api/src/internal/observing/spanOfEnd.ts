@@ -19,7 +19,7 @@ export const watch = (connection: Connection, fiber: AnyFiber, parent: Tracer.An
   const end = new EndSpan(connection, fiber, parent)
   connection.onEnding = () => end.begin()
   if (connection.status.state !== "open") end.begin()
-  connection.whenEnded(() => end.end())
+  connection.ended.whenReached(() => end.end())
 }
 
 class EndSpan {

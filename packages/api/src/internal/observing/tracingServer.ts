@@ -68,15 +68,17 @@ const traced = <A, E, R>(
 const below = <A, E, R>(effect: Effect.Effect<A, E, R>, span: Tracer.Span): Effect.Effect<A, E, R> =>
   Effect.withParentSpan(effect, span) as Effect.Effect<A, E, R>
 
-/** Accepts, and tells that the exchange has become a connection, if it has. */
-export const counted = (
+/** Accepts, and tells that the exchange has become a connection, if it has, before it is used. */
+export const counted = <A>(
   exchange: Exchange,
-  accept: () => Exit.Exit<Opened, HandshakeError>
-): Effect.Effect<Opened, HandshakeError> =>
+  accept: () => Exit.Exit<Opened, HandshakeError>,
+  use: (opened: Opened) => A
+): Effect.Effect<A, HandshakeError> =>
   Effect.withFiberRuntime((fiber) => {
     const exit = accept()
-    if (Exit.isSuccess(exit)) accepted(fiber, exchange, exit.value)
-    return exit
+    if (Exit.isFailure(exit)) return Exit.failCause(exit.cause)
+    accepted(fiber, exchange, exit.value)
+    return Exit.succeed(use(exit.value))
   })
 
 /** The same where no trace goes on. */

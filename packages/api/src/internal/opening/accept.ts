@@ -12,6 +12,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { AcceptTransportOptions } from "../../AcceptTransportOptions.ts"
@@ -35,18 +36,27 @@ export const accept = <R>(
   restore: Restore,
   exchange: Exchanges.Exchange,
   given: AcceptOptions<R>
-): Effect.Effect<Opened, HandshakeError, R> =>
+): Effect.Effect<Opened, HandshakeError, R> => acceptFor(identity, restore, exchange, given)
+
+/** Calls `use` in the step in which the connection is opened: there is none in between, in which it could be lost. */
+export const acceptFor = <A, R>(
+  use: (opened: Opened) => A,
+  restore: Restore,
+  exchange: Exchanges.Exchange,
+  given: AcceptOptions<R>
+): Effect.Effect<A, HandshakeError, R> =>
   Effect.suspend(() => {
     const { request } = exchange
     const options = optionsOf(exchange, given)
     const { subprotocols } = options
+    const open = (accept: () => Exit.Exit<Opened, HandshakeError>) => Tracing.counted(exchange, accept, use)
     if (typeof subprotocols !== "function") {
-      return Tracing.counted(exchange, () => acceptAs(exchange, given, options, choose(subprotocols, request)))
+      return open(() => acceptAs(exchange, given, options, choose(subprotocols, request)))
     }
     const refusal = forbids(options.origin ?? "same", exchange)
     if (refusal !== undefined) return Exit.fail(refusal)
     return Effect.flatMap(restore(subprotocols(request.subprotocols, request)), (subprotocol) =>
-      Tracing.counted(exchange, () => acceptChosen(exchange, given, options, subprotocol))
+      open(() => acceptChosen(exchange, given, options, subprotocol))
     )
   })
 

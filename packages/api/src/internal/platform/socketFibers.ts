@@ -93,7 +93,7 @@ class Hands<R> {
         this.onDone = ignore
         resume(Exit.void)
       }
-      const forget = this.connection.whenEnded(goOn)
+      const forget = this.connection.ended.whenReached(goOn)
       this.onDone = () => isReached() && goOn()
       return Effect.sync(forget)
     })

@@ -182,7 +182,7 @@ class Guard {
       this.hasStruck = true
       fiber.unsafeInterruptAsFork(FiberId.none)
     }
-    this.forgetEnd = connection.whenEnded(() => {
+    this.forgetEnd = connection.ended.whenReached(() => {
       this.timer = Runtime.runFork(runtime)(Effect.interruptible(Effect.map(tooLong, strike)))
     })
   }

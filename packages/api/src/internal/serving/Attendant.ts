@@ -55,7 +55,7 @@ export class Attendant<A, R> extends Handling implements Attending {
    */
   begin(house: House<R>): Effect.Effect<void, never, R> | undefined {
     this.house = house
-    this.connection.whenEnded(() => this.end())
+    this.connection.ended.whenReached(() => this.end())
     const { onOpen } = this.handlers
     if (onOpen !== undefined) return this.attempt(() => onOpen(this.socket, this.data))
     this.await()

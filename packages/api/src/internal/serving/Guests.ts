@@ -5,10 +5,15 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { ConnectionOptions } from "../../ConnectionOptions.ts"
 
+/** The place of who isn't there. */
+export const away = -1
+
 /** One connection of a server. */
 export interface Guest {
   /** Where among the guests it is: theirs to know. */
   place: number
+  /** The fiber that looks after it, unless that is tracked. */
+  readonly handler: Fiber.RuntimeFiber<unknown, unknown> | undefined
   /** Is told that the server goes down. */
   readonly shutdown: () => void
   /** Is not waited for any longer. */
@@ -26,10 +31,13 @@ export class Guests<Visit extends Guest> {
     visit.place = this.visits.push(visit) - 1
   }
 
+  /** Does nothing the second time. */
   remove(visit: Visit): void {
+    const { place } = visit
+    if (place === away) return
     const last = this.visits.pop()!
-    last.place = visit.place
-    if (last !== visit) this.visits[last.place] = last
+    if (last !== visit) this.visits[(last.place = place)] = last
+    visit.place = away
     this.tellIdle()
   }
 
@@ -70,7 +78,8 @@ export class Guests<Visit extends Guest> {
   }
 
   private interruptAll(): Effect.Effect<void> {
+    const fibers = [...this.fibers, ...this.visits.flatMap(({ handler }) => handler ?? [])]
     for (const visit of this.visits.slice()) visit.destroy()
-    return Effect.zipRight(Fiber.interruptAll(Array.from(this.fibers)), this.idle)
+    return Effect.zipRight(Fiber.interruptAll(fibers), this.idle)
   }
 }

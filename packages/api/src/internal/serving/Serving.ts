@@ -24,6 +24,7 @@ import * as Refusals from "../opening/refusals.ts"
 import * as Tracing from "../observing/tracingServer.ts"
 import { TurnedAway } from "../opening/TurnedAway.ts"
 import { Guests } from "./Guests.ts"
+import { Scopes } from "./Scopes.ts"
 import { type Annotation, type House, Visit } from "./Visit.ts"
 
 export class Serving<R> {
@@ -33,12 +34,14 @@ export class Serving<R> {
   private readonly turnedAway = new Set<TurnedAway>()
   private isShuttingDown = false
 
-  constructor(house: Omit<House<R>, "fork" | "forkFor">, runtime: Runtime.Runtime<R>) {
+  constructor(house: Omit<House<R>, "fork" | "forkFor" | "scopes" | "track">, runtime: Runtime.Runtime<R>) {
     this.runtime = runtime
     this.house = {
       ...house,
+      scopes: new Scopes(),
+      track: (fiber) => void this.guests.track(fiber),
       fork: (effect) => void this.guests.track(Runtime.runFork(runtime, effect)),
-      forkFor: (annotation, effect, scope) => this.guests.track(this.forkFor(annotation, effect, scope))
+      forkFor: (annotation, effect, scope) => this.forkFor(annotation, effect, scope)
     }
   }
 

@@ -32,6 +32,8 @@ import { Attendant, type House as AttendantHouse } from "./Attendant.ts"
 import type { Engine } from "../Engine.ts"
 import * as Exchanges from "../opening/Exchange.ts"
 import type { ReadFailure } from "../opening/Opening.ts"
+import { away } from "./Guests.ts"
+import type { Scopes } from "./Scopes.ts"
 import { quoted } from "../quoted.ts"
 import { ServerOpening, type Settings } from "../opening/ServerOpening.ts"
 import type { Connection } from "../connection/Connection.ts"
@@ -47,6 +49,10 @@ export interface House<R> {
   readonly settings: Settings
   readonly trusted: TrustedProxies.TrustedProxies
   readonly admission: Admission
+  readonly scopes: Scopes
+  /** Lets a shutdown wait for the fiber, and interrupt it at the deadline. */
+  readonly track: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => void
+  /** Runs what a shutdown waits for. */
   readonly fork: (effect: Effect.Effect<void, never, R>) => void
   /** Runs what belongs to one connection, for a handler with the scope in its context: its logs have the annotation. */
   readonly forkFor: <A, E>(
@@ -75,7 +81,8 @@ interface Accepted {
 }
 
 export class Visit<R> implements AttendantHouse<R> {
-  place = -1
+  place = away
+  handler: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
   private opening: ServerOpening | undefined
   private exchange: Exchanges.Exchange | undefined = undefined
   private accepted: Accepted | undefined = undefined
@@ -135,6 +142,8 @@ export class Visit<R> implements AttendantHouse<R> {
   }
 
   leave(): void {
+    // It may still be about to end.
+    if (this.handler !== undefined) this.house.track(this.handler)
     this.admitted.leave()
     this.onOver(this)
   }
@@ -214,13 +223,44 @@ export class Visit<R> implements AttendantHouse<R> {
     handling: Effect.Effect<unknown, unknown, R | Scope.Scope>,
     conclude: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void, never, R>
   ): void {
-    const scope = Effect.runSync(Scope.make())
-    const handler: { fiber?: Fiber.RuntimeFiber<unknown, unknown> } = {}
+    const { house } = this
+    const scope = house.scopes.take()
     // First: what is decided in the very first steps needs no fiber to be held for it.
-    attempt.whenLost(() => interrupt(handler.fiber))
-    const fiber = (handler.fiber = this.house.forkFor(this.annotation, handling, scope))
+    attempt.whenLost(() => interrupt(this.handler))
+    const fiber = (this.handler = house.forkFor(this.annotation, handling, scope))
+    if (this.place === away) house.track(fiber)
     if (attempt.loss !== undefined) interrupt(fiber)
-    fiber.addObserver((exit) => void this.house.forkFor(this.annotation, afterwards(scope, exit, conclude)))
+    fiber.addObserver((exit) => this.closeAfter(scope, exit, conclude))
+  }
+
+  // The fiber of a handler that waits is most of what an idle connection costs: what has to follow is not held in it.
+  private closeAfter(
+    scope: Scope.CloseableScope,
+    exit: Exit.Exit<unknown, unknown>,
+    conclude: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void, never, R>
+  ): void {
+    this.handler = undefined
+    // Nothing of an attendant belongs to the scope.
+    if (isAttended(exit)) return this.forkTracked(Effect.uninterruptible(conclude(exit)))
+    const closed = Effect.map(Effect.exit(Scope.close(scope, exit)), (closed) => Exit.zipLeft(exit, closed))
+    // Nobody knows this fiber, so that it can't be interrupted. A region that can't be would stay in memory with all that is in
+    // it, see CONTRIBUTING.
+    if (this.accepted !== undefined)
+      void this.house.forkFor(
+        this.annotation,
+        Effect.map(closed, (exit) => this.end(exit))
+      )
+    else this.forkTracked(Effect.uninterruptible(Effect.flatMap(closed, conclude)))
+  }
+
+  private forkTracked(effect: Effect.Effect<void, never, R>): void {
+    this.house.track(this.house.forkFor(this.annotation, effect))
+  }
+
+  // The handler of a connection is done, and its scope closed.
+  private end(exit: Exit.Exit<unknown, unknown>): void {
+    if (Exit.isFailure(exit)) this.fork(this.reportFailure(exit.cause))
+    this.leave()
   }
 
   private get annotation(): Annotation {
@@ -228,11 +268,7 @@ export class Visit<R> implements AttendantHouse<R> {
   }
 
   private conclude(exchange: Exchanges.Exchange, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, never, R> {
-    if (exchange.state === "accepted") {
-      if (Exit.isSuccess(exit) && exit.value instanceof Attendant) return this.leaveTo(exit.value)
-      this.leave()
-      return Exit.isFailure(exit) ? this.reportFailure(exit.cause) : Effect.void
-    }
+    if (isAttended<R>(exit)) return this.leaveTo(exit.value)
     return Effect.zipRight(this.answer(exchange, exit), this.goOn(exchange))
   }
 
@@ -258,7 +294,7 @@ export class Visit<R> implements AttendantHouse<R> {
     const rest = Exit.isSuccess(exit)
       ? this.leaveNowTo(exit.value)
       : Effect.suspend(() => this.conclude(exchange, exit))
-    if (rest !== undefined) this.house.forkFor(this.annotation, rest)
+    if (rest !== undefined) this.forkTracked(rest)
   }
 
   // The handler has ended without accepting: what it failed with is the answer, or it has made a mistake.
@@ -327,17 +363,8 @@ export class Visit<R> implements AttendantHouse<R> {
   }
 }
 
-// The fiber of a handler that waits is most of what an idle connection costs: what has to follow is not held in it.
-const afterwards = <R>(
-  scope: Scope.CloseableScope,
-  exit: Exit.Exit<unknown, unknown>,
-  conclude: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void, never, R>
-): Effect.Effect<void, never, R> => {
-  // Nothing of an attendant belongs to the scope.
-  if (Exit.isSuccess(exit) && exit.value instanceof Attendant) return conclude(exit)
-  const closed = Effect.exit(Scope.close(scope, exit))
-  return Effect.uninterruptible(Effect.flatMap(closed, (closed) => conclude(Exit.zipLeft(exit, closed))))
-}
+const isAttended = <R>(exit: Exit.Exit<unknown, unknown>): exit is Exit.Success<Attendant<unknown, R>, never> =>
+  Exit.isSuccess(exit) && exit.value instanceof Attendant
 
 const interrupt = (fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined): void =>
   fiber?.unsafeInterruptAsFork(FiberId.none)

@@ -98,7 +98,7 @@ export class Life {
       Effect.ignore,
       // The peer has closed, or the connection was lost, or the house closes: nothing more comes.
       Effect.ensuring(Effect.sync(() => this.leaveOpen())),
-      Effect.andThen(Effect.asVoid(connection.awaitEnd))
+      Effect.andThen(Effect.asVoid(connection.ended.await))
     )
   }
 

@@ -107,7 +107,7 @@ class Sink {
 
   // Who waits for the stream, and writes nothing, learns too that nothing can be written any more.
   readonly start = (controller: WriteController): void => {
-    this.forgetEnd = this.connection.whenEnded(() => this.endWith(controller))
+    this.forgetEnd = this.connection.ended.whenReached(() => this.endWith(controller))
   }
 
   readonly write = (data: Sendable, { signal }: WriteController): void | Promise<void> => {
@@ -190,7 +190,7 @@ const readingOf = (connection: Connection): Reading => {
 const end = (connection: Connection, reason: unknown, otherwise: CloseReason.CloseReason): Promise<void> =>
   new Promise((resolve) => {
     connection.shutdown(closeReasonOf(reason) ?? otherwise)
-    connection.whenEnded(resolve)
+    connection.ended.whenReached(resolve)
   })
 
 const closeReasonOf = (reason: unknown): CloseReason.CloseReason | undefined => {
