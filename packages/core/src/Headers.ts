@@ -91,8 +91,8 @@ export const getAll = (headers: Headers, name: string): ReadonlyArray<string> =>
  * @category getters
  */
 export const get = (headers: Headers, name: string): string | undefined => {
-  const values = getAll(headers, name)
-  return values.length === 1 ? values[0] : undefined
+  const first = find(headers, name, 0)
+  return first === -1 || find(headers, name, first + 1) !== -1 ? undefined : headers[first][1]
 }
 
 /**
@@ -103,8 +103,11 @@ export const get = (headers: Headers, name: string): string | undefined => {
  * @category getters
  */
 export const single = (headers: Headers, name: string): string | undefined | HandshakeFault.Of<"RepeatedField"> => {
-  const values = getAll(headers, name)
-  return values.length > 1 ? HandshakeFault.make("RepeatedField", { field: name }) : values[0]
+  const first = find(headers, name, 0)
+  if (first === -1) return undefined
+  return find(headers, name, first + 1) === -1
+    ? headers[first][1]
+    : HandshakeFault.make("RepeatedField", { field: name })
 }
 
 /**
@@ -113,7 +116,13 @@ export const single = (headers: Headers, name: string): string | undefined | Han
  * @since 0.1.0
  * @category getters
  */
-export const has = (headers: Headers, name: string): boolean => headers.some(([key]) => equalsIgnoreCase(key, name))
+export const has = (headers: Headers, name: string): boolean => find(headers, name, 0) !== -1
+
+/** The place of the first one with the name from `start` on, or -1. */
+const find = (headers: Headers, name: string, start: number): number => {
+  for (let at = start; at < headers.length; at++) if (equalsIgnoreCase(headers[at][0], name)) return at
+  return -1
+}
 
 /**
  * Puts a value in the place of the first line with that name and drops the others; appends it where there is none.
@@ -215,8 +224,8 @@ const list = <A>(
 ): ReadonlyArray<A> | HandshakeFault.Of<"MalformedField"> => {
   const found: Array<A> = []
   // Line by line and not joined first: a quoted string must not run from one line into the next.
-  for (const line of getAll(headers, name)) {
-    if (!readLine(line, read, found)) return HandshakeFault.make("MalformedField", { field: name })
+  for (let at = find(headers, name, 0); at !== -1; at = find(headers, name, at + 1)) {
+    if (!readLine(headers[at][1], read, found)) return HandshakeFault.make("MalformedField", { field: name })
   }
   return found
 }

@@ -206,8 +206,8 @@ class HeadDecoder<Head> implements Decoder<Head> {
     const room = Math.min(chunk.length, this.#maxSize - this.#size)
     const end = this.#scan(chunk, room)
     if (typeof end !== "number") return this.#fail(end)
-    this.#hold(chunk, end)
     if (this.#state === HeadGrammar.done) return this.#finish(chunk, end)
+    this.#hold(chunk, end)
     if (this.#size < this.#maxSize) return needMore
     return this.#fail(HandshakeFault.make("HeadTooLarge", { limit: this.#maxSize }))
   }
@@ -249,9 +249,16 @@ class HeadDecoder<Head> implements Decoder<Head> {
   }
 
   #finish(chunk: Uint8Array, end: number): Decoded<Head> {
-    const head = this.#parse(Latin1.decode(this.#bytes, this.#size))
+    const head = this.#parse(this.#text(chunk, end))
     this.#reset()
     return { _tag: "Decoded", head, leftover: copy(chunk, end) }
+  }
+
+  // Most heads come in one piece, of which no copy is needed.
+  #text(chunk: Uint8Array, end: number): string {
+    if (this.#size === 0) return Latin1.decode(chunk, end)
+    this.#hold(chunk, end)
+    return Latin1.decode(this.#bytes, this.#size)
   }
 
   #fail(fault: HandshakeFault.HeadFault): HandshakeFault.HeadFault {

@@ -86,10 +86,13 @@ export class Exchange extends Attempt<UpgradeRequest.UpgradeRequest> implements 
     { decorate, headers, server }: Answering
   ) {
     const fields = Fields.toHeaders(headers)
+    if (decorate === undefined) {
+      return UpgradeResponse.accept(this.request, { subprotocol, extensions, fields, server })
+    }
     const accepted = UpgradeResponse.accept(this.request, { subprotocol, extensions, fields, server: false })
     if (accepted._tag !== "UpgradeResponse") return accepted
     const plain: OutgoingResponse = { status: 101, headers: accepted.fields, body: nothing }
-    const decorated = decorate === undefined ? plain : decorate(plain, this.request)
+    const decorated = decorate(plain, this.request)
     if (decorated.status !== 101) return fromDecorated(decorated)
     return UpgradeResponse.decorate(accepted, decorated.headers, { server })
   }
