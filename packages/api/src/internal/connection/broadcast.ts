@@ -34,6 +34,7 @@ export const broadcast = (
       if (exit === undefined) waiting.push({ socket, connection })
       else note(socket, exit, sent, missed)
     }
+    if (waiting.length === 0) return Exit.succeed({ sent, missed })
     const rest = slow === "wait" ? waitFor(waiting, message, sent, missed) : leaveOut(waiting, message, slow, missed)
     return Effect.as(rest, { sent, missed })
   })
@@ -47,7 +48,6 @@ const waitFor = (
 ): Effect.Effect<void> =>
   Effect.async((resume) => {
     let left = members.length
-    if (left === 0) return resume(Effect.void)
     const giveUps = members.map((member) =>
       member.connection.sending.sendAndTell(message, (exit) => {
         note(member.socket, exit, sent, missed)
