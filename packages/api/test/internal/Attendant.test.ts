@@ -20,7 +20,7 @@ const attend = (handlers: (seen: Array<string>) => Partial<Handlers> = () => ({}
     const { peer, socket } = yield* Scope.extend(open("server"), scope)
     const connection = Handle.connectionOf(socket)
     const seen: Array<string> = []
-    const fibers: Array<Fiber.RuntimeFiber<void>> = []
+    const fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
     const onMessage = (message: Message): void => void seen.push(textOf(message))
     const onClose = (): void => void seen.push("close")
     const attendant = new Attendant<void, never>(connection, socket, undefined, {
@@ -28,12 +28,18 @@ const attend = (handlers: (seen: Array<string>) => Partial<Handlers> = () => ({}
       onClose,
       ...handlers(seen)
     })
+    const fork = <A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> => {
+      const fiber = Effect.runFork(effect)
+      fibers.push(fiber)
+      return fiber
+    }
     const house = {
-      fork: (effect) => void fibers.push(Effect.runFork(effect)),
+      fork,
+      forkOpening: fork,
       reportFailure: () => Effect.sync(() => void seen.push("report")),
       leave: () => void seen.push("leave")
     }
-    const begin = Effect.suspend(() => attendant.begin(house) ?? Effect.void)
+    const begin = Effect.sync(() => attendant.begin(house))
     return { attendant, begin, connection, fibers, peer, seen, socket, end: Scope.close(scope, Exit.void) }
   })
 
@@ -143,10 +149,10 @@ describe("Attendant", () => {
           assert.deepStrictEqual([seen, fibers.length], [[], 1])
           // As the server does with all fibers that are left.
           yield* Fiber.interruptAll(fibers)
-          assert.deepStrictEqual(seen, ["Failure", "leave", "report"])
+          assert.deepStrictEqual(seen, ["Failure", "report", "leave"])
           yield* end
           yield* settled
-          assert.deepStrictEqual(seen, ["Failure", "leave", "report"])
+          assert.deepStrictEqual(seen, ["Failure", "report", "leave"])
         })
       )
   )
@@ -168,7 +174,9 @@ describe("Attendant", () => {
           yield* settled
           assert.deepStrictEqual([seen, fibers.length], [[], 1])
           yield* Fiber.interruptAll(fibers.slice())
-          assert.deepStrictEqual([seen, fibers.length], [["report", "Failure", "leave", "report"], 2])
+          yield* settled
+          // For the message, for the end, and for telling what each has failed with.
+          assert.deepStrictEqual([seen, fibers.length], [["report", "Failure", "report", "leave"], 4])
           yield* end
         })
       )

@@ -8,7 +8,8 @@ import type { Message } from "@effect-ws/core/Message"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import type { WebSocket } from "../../WebSocket.ts"
 import type { Handlers } from "../../WebSocketServer.ts"
 import type { Connection } from "../connection/Connection.ts"
@@ -18,7 +19,9 @@ import type { Attending } from "../connection/Inbox.ts"
 
 /** What an attendant is given by the server. */
 export interface House<R> {
-  readonly fork: (effect: Effect.Effect<void, never, R>) => void
+  readonly fork: <A, E>(effect: Effect.Effect<A, E, R>) => Fiber.RuntimeFiber<A, E>
+  /** The same for what is done first. */
+  readonly forkOpening: <A, E>(effect: Effect.Effect<A, E, R>) => Fiber.RuntimeFiber<A, E>
   /** Reports what a handler failed with, unless it was to be expected. */
   readonly reportFailure: (cause: Cause.Cause<unknown>) => Effect.Effect<void>
   /** The connection has ended, and so have its handlers. */
@@ -39,7 +42,7 @@ export class Attendant<A, R> extends Handling implements Attending {
   private hasFailed = false
   private isOver = false
   private isGivenUp = false
-  private closer: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private closer: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
 
   constructor(connection: Connection, socket: WebSocket, data: A, handlers: Handlers<A, R>) {
     super(connection.inbox)
@@ -49,17 +52,13 @@ export class Attendant<A, R> extends Handling implements Attending {
     this.handlers = handlers
   }
 
-  /**
-   * Opens, and begins to hand out messages then, those first that have come already. Returns what needs a fiber, if anything
-   * does.
-   */
-  begin(house: House<R>): Effect.Effect<void, never, R> | undefined {
+  /** Opens, and begins to hand out messages then, those first that have come already. */
+  begin(house: House<R>): void {
     this.house = house
     this.connection.ended.whenReached(() => this.end())
     const { onOpen } = this.handlers
-    if (onOpen !== undefined) return this.attempt(() => onOpen(this.socket, this.data))
-    this.await()
-    return undefined
+    if (onOpen === undefined) return this.await()
+    this.watch(house.forkOpening(Effect.suspend(() => onOpen(this.socket, this.data) ?? Exit.void)))
   }
 
   /** Waits for nothing any more, neither for messages nor for what goes on when it ends. */
@@ -86,12 +85,12 @@ export class Attendant<A, R> extends Handling implements Attending {
     this.isWaiting = false
     const rest = this.handleAll()
     if (rest === undefined) this.await()
-    else this.house!.fork(this.attempt(() => Effect.zipRight(rest as Handled<R>, this.loop)))
+    else this.watch(this.house!.fork(Effect.zipRight(rest as Handled<R>, this.loop)))
   }
 
   private handle(): void {
     this.isWaiting = false
-    this.house!.fork(this.attempt(() => this.loop))
+    this.watch(this.house!.fork(this.loop))
   }
 
   private get loop(): Handled<R> {
@@ -112,14 +111,10 @@ export class Attendant<A, R> extends Handling implements Attending {
     return (message && this.handleOne(message)) ?? Exit.void
   }
 
-  // Whoever is interrupted, at the deadline of a shutdown, still has to leave the connection to the next.
-  private attempt(use: () => Handled<R> | void): Effect.Effect<void, never, R> {
-    return Effect.uninterruptible(
-      Effect.matchCauseEffect(Effect.interruptible(Effect.suspend(() => use() ?? Exit.void)), {
-        onFailure: (cause) => this.fail(cause),
-        onSuccess: () => this.rest()
-      })
-    )
+  // An observer, and no region of the fiber that can't be interrupted: whoever is interrupted, at the deadline of a shutdown, has
+  // to leave the connection to the next all the same, and a region would keep the messages in memory (see CONTRIBUTING).
+  private watch(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
+    fiber.addObserver((exit) => (Exit.isSuccess(exit) ? this.rest() : this.fail(exit.cause)))
   }
 
   private await(): void {
@@ -130,19 +125,16 @@ export class Attendant<A, R> extends Handling implements Attending {
     if (inbox.isIdle) this.connection.onIdle()
   }
 
-  private rest(): Effect.Effect<void> {
+  private rest(): void {
     this.await()
-    return this.isGivenUp && this.closer !== undefined ? Fiber.interrupt(this.closer).pipe(Effect.asVoid) : Exit.void
+    if (this.isGivenUp) this.closer?.unsafeInterruptAsFork(FiberId.none)
   }
 
   // As when the scope of a handler closes; that is not waited for.
-  private fail(cause: Cause.Cause<unknown>): Effect.Effect<void> {
+  private fail(cause: Cause.Cause<unknown>): void {
     this.hasFailed = true
     this.connection.shutdown(Handle.releaseReason(Exit.failCause(cause)))
-    return Effect.ensuring(
-      this.house!.reportFailure(cause),
-      Effect.suspend(() => this.rest())
-    )
+    this.house!.fork(this.house!.reportFailure(cause)).addObserver(() => this.rest())
   }
 
   private close(): void {
@@ -152,21 +144,13 @@ export class Attendant<A, R> extends Handling implements Attending {
     const closing = Effect.suspend(
       () => handlers.onClose!(this.connection.failure!, this.socket, this.data) ?? Exit.void
     )
-    const closed = Effect.matchCauseEffect(Effect.interruptible(closing), {
-      onFailure: (cause) => this.leave(house!.reportFailure(cause)),
-      onSuccess: () => this.leave(Exit.void)
-    })
-    house!.fork(
-      Effect.withFiberRuntime<void, never, R>((fiber) => {
-        this.closer = fiber
-        return Effect.uninterruptible(closed)
-      })
-    )
+    const closer = (this.closer = house!.fork(closing))
+    closer.addObserver((exit) => this.leave(exit))
   }
 
-  private leave(rest: Effect.Effect<void>): Effect.Effect<void> {
+  private leave(exit: Exit.Exit<unknown, unknown>): void {
+    if (Exit.isFailure(exit)) this.house!.fork(this.house!.reportFailure(exit.cause))
     this.house!.leave()
-    return rest
   }
 }
 

@@ -40,7 +40,7 @@ export class Serving<R> {
       ...house,
       scopes: new Scopes(),
       track: (fiber) => void this.guests.track(fiber),
-      fork: (effect) => void this.guests.track(Runtime.runFork(runtime, effect)),
+      fork: (effect) => this.guests.track(Runtime.runFork(runtime, effect)),
       forkFor: (annotation, effect, scope) => this.forkFor(annotation, effect, scope)
     }
   }

@@ -53,7 +53,7 @@ export interface House<R> {
   /** Lets a shutdown wait for the fiber, and interrupt it at the deadline. */
   readonly track: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => void
   /** Runs what a shutdown waits for. */
-  readonly fork: (effect: Effect.Effect<void, never, R>) => void
+  readonly fork: <A, E>(effect: Effect.Effect<A, E, R>) => Fiber.RuntimeFiber<A, E>
   /** Runs what belongs to one connection, for a handler with the scope in its context: its logs have the annotation. */
   readonly forkFor: <A, E>(
     annotation: Annotation,
@@ -132,8 +132,12 @@ export class Visit<R> implements AttendantHouse<R> {
 
   // --- what an attendant asks for -------------------------------------------------------------------------------------
 
-  fork(effect: Effect.Effect<void, never, R>): void {
-    this.house.fork(effect)
+  fork<A, E>(effect: Effect.Effect<A, E, R>): Fiber.RuntimeFiber<A, E> {
+    return this.house.fork(effect)
+  }
+
+  forkOpening<A, E>(effect: Effect.Effect<A, E, R>): Fiber.RuntimeFiber<A, E> {
+    return this.forkTracked(effect)
   }
 
   reportFailure(cause: Cause.Cause<unknown>): Effect.Effect<void> {
@@ -241,7 +245,7 @@ export class Visit<R> implements AttendantHouse<R> {
   ): void {
     this.handler = undefined
     // Nothing of an attendant belongs to the scope.
-    if (isAttended(exit)) return this.forkTracked(Effect.uninterruptible(conclude(exit)))
+    if (isAttended<R>(exit)) return this.leaveTo(exit.value)
     const closed = Effect.map(Effect.exit(Scope.close(scope, exit)), (closed) => Exit.zipLeft(exit, closed))
     // Nobody knows this fiber, so that it can't be interrupted. A region that can't be would stay in memory with all that is in
     // it, see CONTRIBUTING.
@@ -253,8 +257,10 @@ export class Visit<R> implements AttendantHouse<R> {
     else this.forkTracked(Effect.uninterruptible(Effect.flatMap(closed, conclude)))
   }
 
-  private forkTracked(effect: Effect.Effect<void, never, R>): void {
-    this.house.track(this.house.forkFor(this.annotation, effect))
+  private forkTracked<A, E>(effect: Effect.Effect<A, E, R>): Fiber.RuntimeFiber<A, E> {
+    const fiber = this.house.forkFor(this.annotation, effect)
+    this.house.track(fiber)
+    return fiber
   }
 
   // The handler of a connection is done, and its scope closed.
@@ -268,18 +274,13 @@ export class Visit<R> implements AttendantHouse<R> {
   }
 
   private conclude(exchange: Exchanges.Exchange, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, never, R> {
-    if (isAttended<R>(exit)) return this.leaveTo(exit.value)
     return Effect.zipRight(this.answer(exchange, exit), this.goOn(exchange))
   }
 
   // The handler is done, and has left somebody to look after the connection.
-  private leaveTo(attendant: Attendant<unknown, R>): Effect.Effect<void, never, R> {
-    return Effect.suspend(() => this.leaveNowTo(attendant) ?? Exit.void)
-  }
-
-  private leaveNowTo(attendant: Attendant<unknown, R>): Effect.Effect<void, never, R> | undefined {
+  private leaveTo(attendant: Attendant<unknown, R>): void {
     this.attendant = attendant
-    return attendant.begin(this)
+    attendant.begin(this)
   }
 
   // What a program has given, an origin policy for instance, may throw: it dies of that as a handler would.
@@ -291,10 +292,8 @@ export class Visit<R> implements AttendantHouse<R> {
   }
 
   private concludeNow(exchange: Exchanges.Exchange, exit: Exit.Exit<Attendant<unknown, R>, HandshakeError>): void {
-    const rest = Exit.isSuccess(exit)
-      ? this.leaveNowTo(exit.value)
-      : Effect.suspend(() => this.conclude(exchange, exit))
-    if (rest !== undefined) this.forkTracked(rest)
+    if (Exit.isSuccess(exit)) this.leaveTo(exit.value)
+    else this.forkTracked(Effect.suspend(() => this.conclude(exchange, exit)))
   }
 
   // The handler has ended without accepting: what it failed with is the answer, or it has made a mistake.
