@@ -215,7 +215,10 @@ export const accept = <R = never>(
   options: AcceptOptions<R> = {}
 ): Effect.Effect<WebSocket, HandshakeError, R | Scope.Scope> => {
   if (!(exchange instanceof Exchanges.Exchange)) return Effect.die(new Error("The exchange was not made by a server"))
-  return Handle.held((hold) => Accept.acceptFor((opened) => hold.take(opened), identity, exchange, options))
+  return Handle.held(
+    (hold) => Accept.acceptFor((opened) => hold.take(opened), identity, exchange, options),
+    exchange.scope
+  )
 }
 
 /**

@@ -402,8 +402,8 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
 
   // --- reading and not reading ----------------------------------------------------------------------------------------
 
-  // Whoever awaits the end has to read on.
-  private get isEnding(): boolean {
+  /** Whether the end has begun. Whoever awaits it has to read on. */
+  get isEnding(): boolean {
     return this.isClosing || this.ending !== undefined || this.failure !== undefined
   }
 

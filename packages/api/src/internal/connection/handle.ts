@@ -169,8 +169,14 @@ export const own = (opened: Opened): Effect.Effect<WebSocket, never, Scope.Scope
 
 /** A place in a scope for a connection that is yet to be opened. */
 export class Hold {
+  private readonly isAwaited: boolean
   private connection: Connection | undefined = undefined
   private exit: Exit.Exit<unknown, unknown> | undefined = undefined
+
+  /** `isAwaited` says whether the scope waits for the end of the connection; else somebody else does. */
+  constructor(isAwaited: boolean) {
+    this.isAwaited = isAwaited
+  }
 
   /** Makes it a resource of the scope in the same step in which it was opened, so that it isn't lost in between. */
   take(opened: Opened): WebSocket {
@@ -181,18 +187,25 @@ export class Hold {
 
   release(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     this.exit = exit
-    return this.connection === undefined ? Exit.void : this.connection.release(releaseReason(exit))
+    const { connection } = this
+    if (connection === undefined) return Exit.void
+    if (this.isAwaited) return connection.release(releaseReason(exit))
+    return Effect.sync(() => connection.shutdown(releaseReason(exit)))
   }
 }
 
-/** Makes a place in the scope first, for what is opened in one step: that needs no region that can't be interrupted. */
-export const held = <A, E, R>(open: (hold: Hold) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
+/**
+ * Makes a place in the scope first, for what is opened in one step: that needs no region that can't be interrupted. The scope
+ * `handlers` is that of a handler, whose server waits for the end of its connection without a fiber.
+ */
+export const held = <A, E, R>(
+  open: (hold: Hold) => Effect.Effect<A, E, R>,
+  handlers: Scope.Scope | undefined
+): Effect.Effect<A, E, R | Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) => {
-    const hold = new Hold()
-    return Effect.flatMap(
-      Scope.addFinalizerExit(scope, (exit) => hold.release(exit)),
-      () => open(hold)
-    )
+    const hold = new Hold(scope !== handlers)
+    const place = Scope.addFinalizerExit(scope, (exit) => hold.release(exit))
+    return Effect.flatMap(place, () => open(hold))
   })
 
 /**

@@ -2,6 +2,7 @@
  * The life of one request: pending, then accepted, refused or lost, exactly one of them.
  */
 import type { Refusal } from "@effect-ws/core/Refusal"
+import type * as Scope from "effect/Scope"
 import type { IncomingRequest } from "../../Decorator.ts"
 import type { TransportInfo } from "../../Transport.ts"
 import * as answers from "./answers.ts"
@@ -14,6 +15,8 @@ export class Attempt<Request extends IncomingRequest> {
   state: "pending" | "accepted" | "refused" | "lost" = "pending"
   /** Why the peer, or the time, is gone while the request was pending. */
   loss: Loss | undefined = undefined
+  /** The scope of the handler that is to answer, where a server has made one. */
+  scope: Scope.Scope | undefined = undefined
 
   constructor(request: Request, opening: ServerOpening) {
     this.request = request

@@ -228,7 +228,7 @@ export class Visit<R> implements AttendantHouse<R> {
     conclude: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void, never, R>
   ): void {
     const { house } = this
-    const scope = house.scopes.take()
+    const scope = (attempt.scope = house.scopes.take())
     // First: what is decided in the very first steps needs no fiber to be held for it.
     attempt.whenLost(() => interrupt(this.handler))
     const fiber = (this.handler = house.forkFor(this.annotation, handling, scope))
@@ -266,7 +266,9 @@ export class Visit<R> implements AttendantHouse<R> {
   // The handler of a connection is done, and its scope closed.
   private end(exit: Exit.Exit<unknown, unknown>): void {
     if (Exit.isFailure(exit)) this.fork(this.reportFailure(exit.cause))
-    this.leave()
+    const { connection } = this.accepted!
+    if (connection.isEnding) connection.ended.whenReached(() => this.leave())
+    else this.leave()
   }
 
   private get annotation(): Annotation {
