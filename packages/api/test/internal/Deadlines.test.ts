@@ -32,6 +32,21 @@ describe("Deadlines", () => {
     )
   }
 
+  it.effect("deadline that was cancelled doesn't hold what it would have called", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const deadlines = yield* Deadlines.current
+        const other = deadlines.after(1000, () => {})
+        const expired = () => {}
+        const deadline = deadlines.after(5000, expired)
+        assert.strictEqual(deadline.expired, expired)
+        deadlines.cancel(deadline)
+        assert.notStrictEqual(deadline.expired, expired)
+        deadlines.cancel(other)
+      })
+    )
+  )
+
   it.effect("deadlines of one clock are shared, and cost one fiber while there are any", () =>
     leavesNothing(
       Effect.gen(function* () {

@@ -4,7 +4,11 @@ import * as TrustedProxies from "@effect-ws/api/TrustedProxies"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
 import * as Engine from "../../src/internal/Engine.ts"
 import { Admission } from "../../src/internal/opening/Admission.ts"
 import { Serving } from "../../src/internal/serving/Serving.ts"
@@ -60,6 +64,87 @@ describe("Serving", () => {
         assert.deepStrictEqual(holds(serving), [0, 0, 0])
         assert.deepInclude(admission.counts, { handshakes: 0, connections: 0, accepted: 3 })
         yield* serving.shutdown
+      })
+    )
+  )
+
+  it.effect("server counts a connection until it has ended, though its handler is done before", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const closed: Array<string> = []
+        const { admission, serving } = yield* make((exchange) =>
+          Effect.zipRight(
+            Effect.addFinalizer(() => Effect.sync(() => closed.push("first"))),
+            Effect.zipRight(
+              WebSocket.accept(exchange),
+              Effect.addFinalizer(() => Effect.sync(() => closed.push("last")))
+            )
+          )
+        )
+        const pair = yield* makePair()
+        const peer = new Peer(pair.client, "client", { polite: false })
+        serving.admit({ transport: pair.server, request: undefined, leftover: undefined })
+        peer.sendRequest()
+        yield* peer.awaitFrames(1)
+        yield* settled
+        assert.deepStrictEqual([peer.said, closed], [["close 1000"], ["last", "first"]])
+        assert.strictEqual(admission.connections, 1)
+        peer.sendClose(1000)
+        peer.end()
+        yield* peer.awaitClosed
+        yield* settled
+        assert.strictEqual(admission.connections, 0)
+        yield* serving.shutdown
+      })
+    )
+  )
+
+  it.effect("server loses no connection that was accepted in a scope which was closed before", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { admission, serving } = yield* make((exchange) =>
+          Effect.gen(function* () {
+            const scope = yield* Scope.make()
+            yield* Scope.close(scope, Exit.void)
+            yield* Scope.extend(WebSocket.accept(exchange), scope)
+          })
+        )
+        const pair = yield* makePair()
+        const peer = new Peer(pair.client, "client")
+        serving.admit({ transport: pair.server, request: undefined, leftover: undefined })
+        peer.sendRequest()
+        yield* peer.awaitClosed
+        yield* settled
+        assert.deepStrictEqual([peer.said, admission.connections], [["close 1000"], 0])
+        yield* serving.shutdown
+      })
+    )
+  )
+
+  it.effect("server that goes down interrupts a handler whose connection has ended, and waits for it", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const done: Array<string> = []
+        const { admission, serving } = yield* make((exchange) =>
+          Effect.zipRight(
+            WebSocket.accept(exchange),
+            Effect.onInterrupt(Effect.never, () => Effect.sync(() => done.push("interrupted")))
+          )
+        )
+        const pair = yield* makePair()
+        const peer = new Peer(pair.client, "client")
+        serving.admit({ transport: pair.server, request: undefined, leftover: undefined })
+        peer.sendRequest()
+        yield* peer.awaitHead
+        peer.destroy()
+        yield* settled
+        assert.strictEqual(admission.connections, 1)
+        const down = yield* Effect.fork(serving.shutdown)
+        yield* settled
+        assert.deepStrictEqual(done, [])
+        yield* TestClock.adjust("5 seconds")
+        yield* Fiber.join(down)
+        assert.deepStrictEqual([done, admission.connections], [["interrupted"], 0])
       })
     )
   )

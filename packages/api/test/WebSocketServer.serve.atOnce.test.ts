@@ -1,0 +1,90 @@
+/** What `serve` accepts without a fiber, and what it makes of the same mistakes. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import { failures, nobody, places, serve, textOf } from "./support/callbacks.ts"
+import { leavesNothing, settled } from "./support/leaks.ts"
+
+/** The number of the next fiber: each that is made takes one. */
+const nextFiber = Effect.sync(() => (FiberId.unsafeMake() as FiberId.Runtime).id)
+
+describe("WebSocketServer.serve: at once", () => {
+  it.effect("server takes no fiber for a connection whose messages are answered on the spot", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const server = yield* serve({ onMessage: (message, socket) => socket.send(message) })
+        const { peer: first } = yield* server.open()
+        first.sendClose(1000)
+        yield* first.awaitClosed
+        const { peer } = yield* server.listener.connect()
+        const before = yield* nextFiber
+        peer.sendRequest()
+        peer.sendText("a")
+        peer.sendClose(1000)
+        const after = yield* nextFiber
+        assert.strictEqual(after - before, 1)
+        yield* peer.awaitClosed
+        assert.deepStrictEqual(peer.said, ["text a", "close 1000"])
+        yield* settled
+        assert.deepStrictEqual(yield* places(server), nobody)
+        yield* server.stop
+      })
+    )
+  )
+
+  it.effect("server answers what came right behind the request", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const server = yield* serve({ onMessage: (message, socket) => socket.send(`${textOf(message)}!`) })
+        const { peer } = yield* server.listener.connect()
+        peer.sendRequest()
+        peer.sendText("a", "b")
+        yield* peer.awaitHead
+        assert.deepStrictEqual(yield* peer.awaitFrames(2), ["text a!", "text b!"])
+        yield* server.stop
+      })
+    )
+  )
+
+  it.effect("server answers with a 500 and reports when its policy for origins throws", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const origin = () => {
+          throw new Error("thrown")
+        }
+        const server = yield* serve({ accept: { origin }, onMessage: () => {} })
+        const { peer } = yield* server.listener.connect()
+        peer.sendRequest("Origin: http://a", "Connection: close")
+        yield* peer.awaitClosed
+        assert.strictEqual(peer.statusLine, "HTTP/1.1 500 Internal Server Error")
+        yield* settled
+        assert.deepStrictEqual(
+          failures(server.causes).map((error) => (error as Error).message),
+          ["thrown"]
+        )
+        assert.deepStrictEqual(yield* places(server), nobody)
+        yield* server.stop
+      })
+    )
+  )
+
+  it.effect("server refuses a foreign origin, and takes the next request on the same connection", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const opened: Array<number> = []
+        const server = yield* serve({ onOpen: (socket) => void opened.push(socket.id), onMessage: () => {} })
+        const { peer } = yield* server.listener.connect()
+        peer.sendRequest("Origin: http://elsewhere")
+        yield* peer.awaitHead
+        assert.strictEqual(peer.statusLine, "HTTP/1.1 403 Forbidden")
+        assert.deepStrictEqual(yield* places(server), { connections: 1, handshakes: 1 })
+        peer.sendRequest()
+        yield* settled
+        assert.deepStrictEqual([opened.length, server.causes], [1, []])
+        assert.deepInclude(yield* server.counts, { accepted: 1, refused: { ForbiddenOrigin: 1 } })
+        peer.destroy()
+        yield* server.stop
+      })
+    )
+  )
+})
