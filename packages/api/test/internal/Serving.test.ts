@@ -3,9 +3,11 @@ import * as ServerOptions from "@effect-ws/api/ServerOptions"
 import * as TrustedProxies from "@effect-ws/api/TrustedProxies"
 import * as WebSocket from "@effect-ws/api/WebSocket"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
@@ -145,6 +147,28 @@ describe("Serving", () => {
         yield* TestClock.adjust("5 seconds")
         yield* Fiber.join(down)
         assert.deepStrictEqual([done, admission.connections], [["interrupted"], 0])
+      })
+    )
+  )
+
+  it.effect("server that goes down waits for a handler whose peer is gone, and that has still something to do", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const latch = yield* Deferred.make<void>()
+        const { admission, serving } = yield* make(() => Effect.onInterrupt(Effect.never, () => Deferred.await(latch)))
+        const pair = yield* makePair()
+        const peer = new Peer(pair.client, "client")
+        serving.admit({ transport: pair.server, request: undefined, leftover: undefined })
+        peer.sendRequest()
+        yield* settled
+        peer.destroy()
+        yield* settled
+        assert.strictEqual(admission.connections, 0)
+        const down = yield* Effect.fork(serving.shutdown)
+        yield* settled
+        assert.isTrue(Option.isNone(yield* Fiber.poll(down)))
+        yield* Deferred.succeed(latch, undefined)
+        yield* Fiber.join(down)
       })
     )
   )

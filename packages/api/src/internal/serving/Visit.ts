@@ -232,7 +232,6 @@ export class Visit<R> implements AttendantHouse<R> {
     // First: what is decided in the very first steps needs no fiber to be held for it.
     attempt.whenLost(() => interrupt(this.handler))
     const fiber = (this.handler = house.forkFor(this.annotation, handling, scope))
-    if (this.place === away) house.track(fiber)
     if (attempt.loss !== undefined) interrupt(fiber)
     fiber.addObserver((exit) => this.closeAfter(scope, exit, conclude))
   }
