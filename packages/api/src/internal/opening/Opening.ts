@@ -98,8 +98,12 @@ export class Opening<A> implements TransportSink {
    * bytes that came behind the last.
    */
   next(value?: A | HandshakeFault.HandshakeFault, leftover?: Uint8Array): void {
-    this.onNext = () => this.begin(value, leftover)
+    this.whenNext(() => this.begin(value, leftover))
     if (!this.isSending) this.goOn()
+  }
+
+  private whenNext(onNext: () => void): void {
+    this.onNext = onNext
   }
 
   private begin(value: A | HandshakeFault.HandshakeFault | undefined, leftover: Uint8Array | undefined): void {
@@ -169,9 +173,13 @@ export class Opening<A> implements TransportSink {
     this.isRefused = true
     if (this.isOver) return
     this.transport.resume()
-    this.onSent = () => this.endWriting()
+    this.whenSent(() => this.endWriting())
     if (this.isSending) this.awaitPeer()
-    else this.onSent()
+    else this.onSent?.()
+  }
+
+  private whenSent(onSent: () => void): void {
+    this.onSent = onSent
   }
 
   /** Waits no longer than a second for the end of a transport that was refused, or will be: the server goes down. */
