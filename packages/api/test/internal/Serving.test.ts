@@ -74,9 +74,10 @@ describe("Serving", () => {
     leavesNothing(
       Effect.gen(function* () {
         const closed: Array<string> = []
+        const note = Effect.checkInterruptible((is) => Effect.sync(() => closed.push(is ? "interruptible" : "first")))
         const { admission, serving } = yield* make((exchange) =>
           Effect.zipRight(
-            Effect.addFinalizer(() => Effect.sync(() => closed.push("first"))),
+            Effect.flatMap(Effect.scope, (scope) => Scope.addFinalizer(scope, note)),
             Effect.zipRight(
               WebSocket.accept(exchange),
               Effect.addFinalizer(() => Effect.sync(() => closed.push("last")))

@@ -245,9 +245,10 @@ export class Visit<R> implements AttendantHouse<R> {
     this.handler = undefined
     // Nothing of an attendant belongs to the scope.
     if (isAttended<R>(exit)) return this.leaveTo(exit.value)
-    const closed = Effect.map(Effect.exit(Scope.close(scope, exit)), (closed) => Exit.zipLeft(exit, closed))
-    // Nobody knows this fiber, so that it can't be interrupted. A region that can't be would stay in memory with all that is in
-    // it, see CONTRIBUTING.
+    const closing = Effect.uninterruptible(Scope.close(scope, exit))
+    const closed = Effect.map(Effect.exit(closing), (closed) => Exit.zipLeft(exit, closed))
+    // Nobody knows this fiber, so that nothing else in it can be interrupted. In a region it would stay in memory with all that it
+    // sees, see CONTRIBUTING; the scope is little by then.
     if (this.accepted !== undefined)
       void this.house.forkFor(
         this.annotation,
