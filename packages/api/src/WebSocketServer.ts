@@ -183,7 +183,9 @@ export const make = (listener: Listener, options: Options = {}): Effect.Effect<S
  * A request that is no correct one for a WebSocket is answered without asking the handler. A handler that fails with
  * `WebSocket.reject` refuses; any other failure is a 500 before the 101 and a Close frame with 1011 after it, and one line
  * in the log. A peer that goes away before the 101 interrupts the handler.
- * When a handler is done, the fibers that it has forked end before its scope closes, and with that its connection.
+ * When a handler is done, the fibers that it has forked end before its scope closes, and with that its connection. What is in
+ * the scope besides doesn't wait for the peer: it is released when the Close frame is on its way. The connection counts until it
+ * has ended.
  *
  * When `run` is interrupted, no new connections are taken, requests that wait get a 503, all connections a Close frame with
  * 1001: nothing can be sent from then on, their messages end, and the handlers may finish until the close timeout. The rest

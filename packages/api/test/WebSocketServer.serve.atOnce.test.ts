@@ -1,7 +1,9 @@
 /** What `serve` accepts without a fiber, and what it makes of the same mistakes. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as TestClock from "effect/TestClock"
 import { failures, nobody, places, serve, textOf } from "./support/callbacks.ts"
 import { leavesNothing, settled } from "./support/leaks.ts"
 
@@ -83,6 +85,46 @@ describe("WebSocketServer.serve: at once", () => {
         assert.deepStrictEqual([opened.length, server.causes], [1, []])
         assert.deepInclude(yield* server.counts, { accepted: 1, refused: { ForbiddenOrigin: 1 } })
         peer.destroy()
+        yield* server.stop
+      })
+    )
+  )
+
+  it.effect("server interrupts what onClose waits for, where only the deadline of the shutdown begins it", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const seen: Array<string> = []
+        const onClose = () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => seen.push("interrupted")))
+        const server = yield* serve(
+          { accept: { closeTimeout: "5 seconds" }, onMessage: () => {}, onClose },
+          { closeTimeout: "500 millis" }
+        )
+        const { peer } = yield* server.open({ polite: false })
+        const stopping = yield* Effect.fork(server.stop)
+        yield* settled
+        assert.deepStrictEqual([peer.said, seen], [["close 1001"], []])
+        yield* TestClock.adjust("500 millis")
+        yield* Fiber.join(stopping)
+        assert.deepStrictEqual([seen, yield* places(server)], [["interrupted"], nobody])
+        peer.destroy()
+      })
+    )
+  )
+
+  it.effect("server loses no place when what is told of failures throws", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const handlers = { onMessage: () => Effect.fail("failed"), onClose: () => Effect.fail("failed again") }
+        const server = yield* serve(handlers, {}, (causes) => (cause) => {
+          causes.push(cause)
+          throw new Error("thrown")
+        })
+        const { peer } = yield* server.open()
+        peer.sendText("a")
+        yield* peer.awaitClosed
+        yield* settled
+        assert.deepStrictEqual(failures(server.causes), ["failed", "failed again"])
+        assert.deepStrictEqual([peer.said, yield* places(server)], [["close 1011"], nobody])
         yield* server.stop
       })
     )

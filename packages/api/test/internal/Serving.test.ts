@@ -173,4 +173,28 @@ describe("Serving", () => {
       })
     )
   )
+
+  it.effect("server leaves a connection that was accepted when its handler was done already", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const { admission, serving } = yield* make((exchange) =>
+          Effect.addFinalizer(() =>
+            Effect.scoped(Effect.flatMap(WebSocket.accept(exchange), (socket) => Effect.exit(socket.receive))).pipe(
+              Effect.orDie
+            )
+          )
+        )
+        const pair = yield* makePair()
+        const peer = new Peer(pair.client, "client")
+        serving.admit({ transport: pair.server, request: undefined, leftover: undefined })
+        peer.sendRequest()
+        peer.sendText("a")
+        yield* peer.awaitClosed
+        yield* settled
+        assert.deepStrictEqual(peer.said, ["close 1000"])
+        assert.deepInclude(admission.counts, { connections: 0, accepted: 1, refused: {} })
+        yield* serving.shutdown
+      })
+    )
+  )
 })

@@ -78,8 +78,9 @@ export class Guests<Visit extends Guest> {
   }
 
   private interruptAll(): Effect.Effect<void> {
-    const fibers = [...this.fibers, ...this.visits.flatMap(({ handler }) => handler ?? [])]
+    // Those of visits that leave now, and those that begin now.
+    const handlers = this.visits.flatMap(({ handler }) => handler ?? [])
     for (const visit of this.visits.slice()) visit.destroy()
-    return Effect.zipRight(Fiber.interruptAll(fibers), this.idle)
+    return Effect.zipRight(Fiber.interruptAll([...handlers, ...this.fibers]), this.idle)
   }
 }

@@ -142,7 +142,7 @@ export class Visit<R> implements AttendantHouse<R> {
 
   reportFailure(cause: Cause.Cause<unknown>): Effect.Effect<void> {
     const { connection, request } = this.accepted!
-    return isExpected(cause, connection) ? Effect.void : this.annotate(request, cause)
+    return isExpected(cause, connection) ? Effect.void : Effect.uninterruptible(this.annotate(request, cause))
   }
 
   leave(): void {
@@ -246,15 +246,11 @@ export class Visit<R> implements AttendantHouse<R> {
     // Nothing of an attendant belongs to the scope.
     if (isAttended<R>(exit)) return this.leaveTo(exit.value)
     const closing = Effect.uninterruptible(Scope.close(scope, exit))
-    const closed = Effect.map(Effect.exit(closing), (closed) => Exit.zipLeft(exit, closed))
-    // Nobody knows this fiber, so that nothing else in it can be interrupted. In a region it would stay in memory with all that it
-    // sees, see CONTRIBUTING; the scope is little by then.
-    if (this.accepted !== undefined)
-      void this.house.forkFor(
-        this.annotation,
-        Effect.map(closed, (exit) => this.end(exit))
-      )
-    else this.forkTracked(Effect.uninterruptible(Effect.flatMap(closed, conclude)))
+    const conclusion = Effect.flatMap(Effect.exit(closing), (closed) => conclude(Exit.zipLeft(exit, closed)))
+    if (this.accepted === undefined) return void this.forkTracked(Effect.uninterruptible(conclusion))
+    // An observer: in the region it would stay in memory with all that it sees, see CONTRIBUTING. The scope is little by then.
+    const fiber = this.house.forkFor(this.annotation, closing)
+    fiber.addObserver((closed) => this.end(Exit.zipLeft(exit, closed)))
   }
 
   private forkTracked<A, E>(effect: Effect.Effect<A, E, R>): Fiber.RuntimeFiber<A, E> {
@@ -276,6 +272,8 @@ export class Visit<R> implements AttendantHouse<R> {
   }
 
   private conclude(exchange: Exchanges.Exchange, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, never, R> {
+    // Somebody else may have accepted meanwhile: a fiber that the handler has left behind, or a finalizer.
+    if (this.accepted !== undefined) return Effect.sync(() => this.end(exit))
     return Effect.zipRight(this.answer(exchange, exit), this.goOn(exchange))
   }
 
@@ -294,8 +292,10 @@ export class Visit<R> implements AttendantHouse<R> {
   }
 
   private concludeNow(exchange: Exchanges.Exchange, exit: Exit.Exit<Attendant<unknown, R>, HandshakeError>): void {
-    if (Exit.isSuccess(exit)) this.leaveTo(exit.value)
-    else this.forkTracked(Effect.suspend(() => this.conclude(exchange, exit)))
+    if (Exit.isSuccess(exit)) return this.leaveTo(exit.value)
+    // Nobody has it, if what failed did so behind the 101.
+    this.accepted?.connection.shutdown(Handle.releaseReason(exit))
+    this.forkTracked(Effect.suspend(() => this.conclude(exchange, exit)))
   }
 
   // The handler has ended without accepting: what it failed with is the answer, or it has made a mistake.
@@ -356,7 +356,8 @@ export class Visit<R> implements AttendantHouse<R> {
   // The path without its query, which may hold a secret.
   private annotate(request: IncomingRequest | undefined, cause: Cause.Cause<unknown>): Effect.Effect<void> {
     const { remoteAddress } = this.incoming.transport.info
-    return Effect.annotateLogs(this.house.onError(cause), {
+    const reporting = Effect.suspend(() => this.house.onError(cause))
+    return Effect.annotateLogs(reporting, {
       [idAnnotation]: this.id,
       "websocket.path": request?.target.split("?", 1)[0] ?? "unknown",
       "websocket.peer": remoteAddress === undefined ? "unknown" : formatAddress(remoteAddress)
