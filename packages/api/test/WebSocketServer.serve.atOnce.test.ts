@@ -2,32 +2,38 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
+import * as Supervisor from "effect/Supervisor"
 import * as TestClock from "effect/TestClock"
 import { failures, nobody, places, serve, textOf } from "./support/callbacks.ts"
 import { leavesNothing, settled } from "./support/leaks.ts"
 
-/** The number of the next fiber: each that is made takes one. */
-const nextFiber = Effect.sync(() => (FiberId.unsafeMake() as FiberId.Runtime).id)
+/** Counts the fibers that are made below it. */
+class Counting extends Supervisor.AbstractSupervisor<number> {
+  count = 0
+  get value() {
+    return Effect.succeed(this.count)
+  }
+  override onStart(): void {
+    this.count++
+  }
+}
 
 describe("WebSocketServer.serve: at once", () => {
   it.effect("server takes no fiber for a connection whose messages are answered on the spot", () =>
     leavesNothing(
       Effect.gen(function* () {
-        const server = yield* serve({ onMessage: (message, socket) => socket.send(message) })
-        const { peer: first } = yield* server.open()
-        first.sendClose(1000)
-        yield* first.awaitClosed
+        const fibers = new Counting()
+        const serving = serve({ onMessage: (message, socket) => socket.send(message) })
+        const server = yield* Effect.supervised(serving, fibers)
+        const before = fibers.count
         const { peer } = yield* server.listener.connect()
-        const before = yield* nextFiber
         peer.sendRequest()
         peer.sendText("a")
         peer.sendClose(1000)
-        const after = yield* nextFiber
-        assert.strictEqual(after - before, 1)
         yield* peer.awaitClosed
-        assert.deepStrictEqual(peer.said, ["text a", "close 1000"])
         yield* settled
+        assert.deepStrictEqual(peer.said, ["text a", "close 1000"])
+        assert.deepStrictEqual([before > 0, fibers.count - before], [true, 0])
         assert.deepStrictEqual(yield* places(server), nobody)
         yield* server.stop
       })
