@@ -196,14 +196,14 @@ export class Hold {
 
 /**
  * Makes a place in the scope first, for what is opened in one step: that needs no region that can't be interrupted. The scope
- * `handlers` is that of a handler, whose server waits for the end of its connection without a fiber.
+ * `handlerScope` is that of a handler, whose server waits for the end of its connection without a fiber.
  */
 export const held = <A, E, R>(
   open: (hold: Hold) => Effect.Effect<A, E, R>,
-  handlers: Scope.Scope | undefined
+  handlerScope: Scope.Scope | undefined
 ): Effect.Effect<A, E, R | Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) => {
-    const hold = new Hold(scope !== handlers)
+    const hold = new Hold(scope !== handlerScope)
     const place = Scope.addFinalizerExit(scope, (exit) => hold.release(exit))
     return Effect.flatMap(place, () => open(hold))
   })

@@ -12,12 +12,11 @@ import { Feed, type Handler } from "./Feed.ts"
 import { isClean } from "./isClean.ts"
 
 /** One after the other. What the handler fails with and requires is for the public signature to tell. */
-export const inOrder = <E, R>(connection: Connection, handler: Handler): Effect.Effect<void, WebSocketError | E, R> => {
-  return Effect.withFiberRuntime((fiber) => {
+export const inOrder = <E, R>(connection: Connection, handler: Handler): Effect.Effect<void, WebSocketError | E, R> =>
+  Effect.withFiberRuntime((fiber) => {
     const feed = new Feed<E, R>(connection.inbox, handler, fiber)
     return endNormally(connection, feed.loop, () => feed.release())
   })
-}
 
 /**
  * Up to `concurrency` at once: as many fibers take the messages in turn. Begun in order, done in any. The end of the

@@ -52,13 +52,13 @@ export interface Host {
 
 export class HttpVisit implements PendingUpgrade {
   readonly id = connectionIds.next()
-  place = away
+  index = away
   readonly handler = undefined
 
   private readonly house: House
   private readonly host: Host
   private readonly opening: ServerOpening
-  private readonly admitted: ReturnType<Admission["enter"]>
+  private readonly place: ReturnType<Admission["enter"]>
   private readonly target: Exchange | HandshakeReason
   private readonly head: Incoming["request"]
   private state: "pending" | "accepted" | "answered" | "lost" = "pending"
@@ -71,8 +71,8 @@ export class HttpVisit implements PendingUpgrade {
   constructor(house: House, incoming: Incoming, host: Host) {
     this.house = house
     this.host = host
-    this.admitted = house.admission.enter()
-    this.isAdmitted = this.admitted instanceof Place
+    this.place = house.admission.enter()
+    this.isAdmitted = this.place instanceof Place
     this.head = incoming.request
     this.opening = new ServerOpening(incoming.transport, house.engine, house.settings)
     const { opening } = this.opening
@@ -153,12 +153,12 @@ export class HttpVisit implements PendingUpgrade {
 
   private examine(incoming: Incoming, head: NonNullable<Incoming["request"]>): Exchange | HandshakeReason {
     const { admission, trusted } = this.house
-    if (!(this.admitted instanceof Place)) return this.admitted
+    if (!(this.place instanceof Place)) return this.place
     const exchange = check(head, this.opening, trusted)
     if (!(exchange instanceof Exchange)) return exchange
     if (admission.limits.maxConnectionsPerAddress === Infinity) return exchange
     const { address } = TrustedProxies.clientOf(trusted, incoming.transport.info, exchange.request)
-    return this.admitted.takeAddress(address ?? "") ?? exchange
+    return this.place.takeAddress(address ?? "") ?? exchange
   }
 
   private withExchange<A, R>(
@@ -187,7 +187,7 @@ export class HttpVisit implements PendingUpgrade {
     if (connection === undefined) return this.leave()
     this.state = "accepted"
     connection.id = this.id
-    if (this.admitted instanceof Place) this.admitted.open()
+    if (this.place instanceof Place) this.place.open()
     connection.ended.whenReached(() => this.leave())
     this.host.accepted()
   }
@@ -216,7 +216,7 @@ export class HttpVisit implements PendingUpgrade {
   private leavePlace(): void {
     if (!this.isAdmitted) return
     this.isAdmitted = false
-    if (this.admitted instanceof Place) this.admitted.leave()
+    if (this.place instanceof Place) this.place.leave()
   }
 }
 

@@ -102,6 +102,7 @@ export class Opening<A> implements TransportSink {
     if (!this.isSending) this.goOn()
   }
 
+  // Not assigned where it is made: such a function would keep the connection in memory, see CONTRIBUTING.
   private whenNext(onNext: () => void): void {
     this.onNext = onNext
   }
@@ -178,6 +179,7 @@ export class Opening<A> implements TransportSink {
     else this.onSent?.()
   }
 
+  // As `whenNext`.
   private whenSent(onSent: () => void): void {
     this.onSent = onSent
   }

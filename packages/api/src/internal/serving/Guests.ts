@@ -5,13 +5,13 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { ConnectionOptions } from "../../ConnectionOptions.ts"
 
-/** The place of who isn't there. */
+/** The index of who isn't there. */
 export const away = -1
 
 /** One connection of a server. */
 export interface Guest {
   /** Where among the guests it is: theirs to know. */
-  place: number
+  index: number
   /** The fiber that looks after it, unless that is tracked. */
   readonly handler: Fiber.RuntimeFiber<unknown, unknown> | undefined
   /** Is told that the server goes down. */
@@ -28,16 +28,16 @@ export class Guests<Visit extends Guest> {
   private onIdle: () => void = () => {}
 
   add(visit: Visit): void {
-    visit.place = this.visits.push(visit) - 1
+    visit.index = this.visits.push(visit) - 1
   }
 
   /** Does nothing the second time. */
   remove(visit: Visit): void {
-    const { place } = visit
-    if (place === away) return
+    const { index } = visit
+    if (index === away) return
     const last = this.visits.pop()!
-    if (last !== visit) this.visits[(last.place = place)] = last
-    visit.place = away
+    if (last !== visit) this.visits[(last.index = index)] = last
+    visit.index = away
     this.tellIdle()
   }
 

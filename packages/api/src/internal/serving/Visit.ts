@@ -81,7 +81,7 @@ interface Accepted {
 }
 
 export class Visit<R> implements AttendantHouse<R> {
-  place = away
+  index = away
   handler: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
   private opening: ServerOpening | undefined
   private exchange: Exchanges.Exchange | undefined = undefined
@@ -89,7 +89,7 @@ export class Visit<R> implements AttendantHouse<R> {
   private attendant: Attendant<unknown, R> | undefined = undefined
   private readonly house: House<R>
   private readonly incoming: Incoming
-  private readonly admitted: Place
+  private readonly place: Place
   private readonly onOver: (visit: Visit<R>) => void
   private readonly id = connectionIds.next()
   private isGoingOn = false
@@ -97,7 +97,7 @@ export class Visit<R> implements AttendantHouse<R> {
   constructor(house: House<R>, incoming: Incoming, place: Place, onOver: (visit: Visit<R>) => void) {
     this.house = house
     this.incoming = incoming
-    this.admitted = place
+    this.place = place
     this.onOver = onOver
     // Where somebody else has read the request, they would have to read the next one too.
     const settings = incoming.request === undefined ? house.settings : { ...house.settings, maxAttempts: 1 }
@@ -113,7 +113,7 @@ export class Visit<R> implements AttendantHouse<R> {
     this.accepted = { connection: connection!, request }
     this.exchange = this.opening = undefined
     connection!.id = this.id
-    this.admitted.open()
+    this.place.open()
   }
 
   /** Tells whoever waits that the server goes down. */
@@ -148,7 +148,7 @@ export class Visit<R> implements AttendantHouse<R> {
   leave(): void {
     // It may still be about to end.
     if (this.handler !== undefined) this.house.track(this.handler)
-    this.admitted.leave()
+    this.place.leave()
     this.onOver(this)
   }
 
@@ -216,7 +216,7 @@ export class Visit<R> implements AttendantHouse<R> {
     const { admission, trusted } = this.house
     if (admission.limits.maxConnectionsPerAddress === Infinity) return true
     const { address } = TrustedProxies.clientOf(trusted, this.incoming.transport.info, request)
-    const overloaded = this.admitted.takeAddress(address ?? "")
+    const overloaded = this.place.takeAddress(address ?? "")
     if (overloaded === undefined) return true
     this.decline(opening, overloaded, undefined)
     return false
