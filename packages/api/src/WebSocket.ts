@@ -366,8 +366,8 @@ export const connect = (
  * The next message waits until the effect of the handler is done; what comes meanwhile is held up to the high-water mark,
  * then reading pauses. A handler that returns nothing, or an `Exit`, costs no step of the fiber. Completes when the
  * connection ended cleanly and fails otherwise, or as the handler does; the messages that were not handed out are still
- * there then. A handler that fails with the clean end of this very connection, as a `send` does that comes too late, ends it
- * normally too.
+ * there then. A handler that fails because nothing can be sent any more over this very connection, as a `send` does that
+ * comes too late, has done its work: the messages behind are still handed out.
  *
  * With a `concurrency` above 1 up to so many messages are handled at once, by as many fibers that take them in turn: they are
  * begun in order and done in any. The first handler that fails interrupts the others.

@@ -182,6 +182,71 @@ describe.each(roles)("WebSocket of a %s: run with concurrency", (role) => {
     })
   )
 
+  for (const concurrency of [1, 2]) {
+    it.scoped(
+      `${role} hands out what came in front of the end though it can't be answered, with concurrency ${concurrency}`,
+      () =>
+        Effect.gen(function* () {
+          for (const isClean of [true, false]) {
+            const { peer, socket } = yield* open(role)
+            const { handle, log, release } = makeHandler()
+            const reply = (message: Message) => Effect.zipRight(handle(message), socket.send("late"))
+            const running = yield* Effect.fork(Effect.exit(WebSocket.run(socket, reply, { concurrency })))
+            peer.sendText("a", "b", "c", "d")
+            yield* settled
+            if (isClean) yield* Effect.fork(socket.close())
+            else peer.destroy()
+            yield* socket.closed
+            for (const name of ["a", "b", "c", "d"]) yield* release(name)
+            const exit = yield* Fiber.join(running)
+            assert.deepStrictEqual(Exit.isSuccess(exit), isClean)
+            if (Exit.isFailure(exit)) assert.deepStrictEqual([...Cause.failures(exit.cause)], [yield* socket.closed])
+            assert.deepStrictEqual(
+              log.filter((line) => line.startsWith("done")),
+              ["done a", "done b", "done c", "done d"]
+            )
+          }
+        })
+    )
+
+    it.scoped(`${role} hands out what comes after its own Close frame, with concurrency ${concurrency}`, () =>
+      Effect.gen(function* () {
+        const { peer, socket } = yield* open(role, { peer: { polite: false } })
+        const seen: Array<string> = []
+        const reply = (message: Message) => {
+          seen.push(textOf(message))
+          return socket.send("late")
+        }
+        const running = yield* Effect.fork(WebSocket.run(socket, reply, { concurrency }))
+        yield* settled
+        yield* Effect.fork(socket.close())
+        yield* settled
+        peer.sendText("a", "b")
+        yield* settled
+        assert.isFalse(yield* isDone(running))
+        peer.sendText("c")
+        peer.sendClose(1000)
+        peer.end()
+        yield* Fiber.join(running)
+        assert.deepStrictEqual(seen, ["a", "b", "c"])
+      })
+    )
+  }
+
+  it.scoped(`${role} fails as a handler does that can't send over another connection`, () =>
+    Effect.gen(function* () {
+      const { peer, socket } = yield* open(role)
+      const other = yield* open(role, { peer: { polite: false } })
+      yield* Effect.fork(other.socket.close())
+      yield* settled
+      const running = yield* Effect.fork(Effect.flip(WebSocket.run(socket, () => other.socket.send("late"))))
+      peer.sendText("a")
+      yield* settled
+      assert.strictEqual((yield* Fiber.join(running))._tag, "SendRejected")
+      yield* other.socket.destroy
+    })
+  )
+
   it.scoped(`${role} takes nothing, an Exit and an effect from the handler`, () =>
     Effect.gen(function* () {
       const { peer, socket } = yield* open(role)

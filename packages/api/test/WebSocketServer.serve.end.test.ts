@@ -318,6 +318,32 @@ describe("WebSocketServer.serve: shutdown", () => {
     )
   }
 
+  it.effect("server hands out nothing behind the message whose handler couldn't be interrupted at the deadline", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        const latch = yield* makeLatch
+        const seen: Array<string> = []
+        const server = yield* serve({
+          onMessage: (message) => {
+            seen.push(textOf(message))
+            return Effect.uninterruptible(latch.wait)
+          },
+          onClose: (end) => void seen.push(endOf(end))
+        })
+        const { peer } = yield* server.open()
+        peer.sendText("a", "b")
+        yield* settled
+        const stopping = yield* Effect.fork(server.stop)
+        yield* settled
+        yield* TestClock.adjust("5100 millis")
+        assert.deepStrictEqual(seen, ["a"])
+        yield* latch.open
+        yield* Fiber.join(stopping)
+        assert.deepStrictEqual(seen, ["a", "ConnectionClosed 1001 true"])
+      })
+    )
+  )
+
   it.effect("server interrupts at the deadline onClose that doesn't end", () =>
     leavesNothing(
       Effect.gen(function* () {

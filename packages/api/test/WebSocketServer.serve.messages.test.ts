@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { leavesNothing, settled } from "./support/leaks.ts"
+import type { Peer } from "./support/Peer.ts"
 import { textOf, serve, failures, places, nobody, makeLatch, endOf } from "./support/callbacks.ts"
 
 describe("WebSocketServer.serve: messages", () => {
@@ -266,6 +267,43 @@ describe("WebSocketServer.serve: messages", () => {
         )
         assert.deepStrictEqual(yield* places(server), nobody)
         yield* server.stop
+      })
+    )
+  )
+
+  it.effect("server hands out every message in front of the end, though the answers come too late", () =>
+    leavesNothing(
+      Effect.gen(function* () {
+        for (const [end, told] of [
+          [(peer: Peer) => peer.sendClose(1000), []],
+          [(peer: Peer) => peer.destroy(), ["ConnectionClosed"]]
+        ] as const) {
+          const latch = yield* makeLatch
+          const seen: Array<string> = []
+          const server = yield* serve({
+            onMessage: (message, socket) => {
+              seen.push(textOf(message))
+              return Effect.zipRight(latch.wait, socket.send(message))
+            },
+            onClose: () => void seen.push("closed")
+          })
+          const { peer } = yield* server.open()
+          peer.sendText("a", "b", "c")
+          yield* settled
+          end(peer)
+          yield* settled
+          yield* TestClock.adjust("1 second")
+          yield* settled
+          assert.deepStrictEqual(seen, ["a"])
+          yield* latch.open
+          assert.deepStrictEqual(seen, ["a", "b", "c", "closed"])
+          assert.deepStrictEqual(
+            failures(server.causes).map((error) => (error as WebSocketError)._tag),
+            told
+          )
+          assert.deepStrictEqual(yield* places(server), nobody)
+          yield* server.stop
+        }
       })
     )
   )

@@ -3,6 +3,7 @@
  */
 import * as Frame from "@effect-ws/core/Frame"
 import type { Protocol } from "@effect-ws/core/Protocol"
+import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -123,6 +124,13 @@ export class Sending {
   /** Why nothing can be sent, if that is so. */
   get refusal(): SendError | undefined {
     return this.failure ?? (this.protocol.sends ? undefined : closing)
+  }
+
+  /** Whether it is because of `error` that nothing can be sent any more. */
+  isRefusal(error: unknown): boolean {
+    // Inside of a span an error that was failed with is a proxy of itself.
+    const original = Cause.originalError(error)
+    return (this.failure !== undefined && original === this.failure) || (original === closing && !this.protocol.sends)
   }
 
   private refuse(error: SendError): void {

@@ -1,7 +1,6 @@
 /**
  * Feeds the messages of a connection to a handler.
  */
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,7 +14,7 @@ import { isClean } from "./isClean.ts"
 export const inOrder = <E, R>(connection: Connection, handler: Handler): Effect.Effect<void, WebSocketError | E, R> =>
   Effect.withFiberRuntime((fiber) => {
     const feed = new Feed<E, R>(connection.inbox, handler, fiber)
-    return endNormally(connection, feed.loop, () => feed.release())
+    return feedAll(connection, feed)
   })
 
 /**
@@ -41,9 +40,13 @@ export const sideBySide = <E, R>(
       const message = inbox.poll()
       if (message === undefined) return ready
       count(1)
-      return Effect.map((handler(message) as Effect.Effect<unknown, E, R> | undefined) ?? Exit.void, done)
+      const handling = (handler(message) as Effect.Effect<unknown, E, R> | undefined) ?? Exit.void
+      return Effect.matchEffect(handling, {
+        onFailure: (error) => (connection.sending.isRefusal(error) ? Effect.sync(done) : Exit.fail(error)),
+        onSuccess: () => Effect.sync(done)
+      })
     }
-    const loop = endNormally(connection, Effect.whileLoop({ while: () => end === undefined, body: step, step: ignore }))
+    const loop = Effect.whileLoop({ while: () => end === undefined, body: step, step: ignore })
     return allOf(loop, concurrency).pipe(
       Effect.zipRight(Effect.suspend(() => (end === undefined || isClean(end) ? Exit.void : Exit.fail(end)))),
       Effect.ensuring(Effect.sync(() => count(-inHand)))
@@ -66,19 +69,15 @@ const allOf = <E, R>(effect: Effect.Effect<void, E, R>, fibers: number): Effect.
     })
   )
 
-// That the connection has ended cleanly is no failure, neither of the waiting nor of a handler that wanted to say more.
-const endNormally = <E, R>(
-  connection: Connection,
-  loop: Effect.Effect<unknown, WebSocketError | E, R>,
-  onEnd: () => void = ignore
-): Effect.Effect<void, WebSocketError | E, R> =>
-  Effect.matchEffect(loop, {
+// That a handler wanted to say more than can still be said is no failure of it: the messages behind are handed out as before.
+const feedAll = <E, R>(connection: Connection, feed: Feed<E, R>): Effect.Effect<void, WebSocketError | E, R> =>
+  Effect.matchEffect(feed.loop, {
     onFailure: (error) => {
-      onEnd()
-      const { failure } = connection
-      // Inside of a span an error that was failed with is a proxy of itself.
-      const isEnd = failure !== undefined && Cause.originalError(error) === failure
-      return isEnd && isClean(failure) ? Exit.void : Exit.fail(error)
+      const { failure, inbox, sending } = connection
+      const isLate = sending.isRefusal(error)
+      if (isLate && (failure === undefined || !inbox.isEmpty)) return feedAll(connection, feed)
+      feed.release()
+      return isLate && isClean(failure!) ? Exit.void : Exit.fail(error)
     },
     onSuccess: () => Exit.void
   })

@@ -5,11 +5,12 @@
  * front of that is left to be handled.
  */
 import type { Message } from "@effect-ws/core/Message"
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
 import type { WebSocket } from "../../WebSocket.ts"
 import type { Handlers } from "../../WebSocketServer.ts"
 import type { Connection } from "../connection/Connection.ts"
@@ -40,6 +41,7 @@ export class Attendant<A, R> extends Handling implements Attending {
   private readonly handlers: Handlers<A, R>
   private house: House<R> | undefined = undefined
   private hasFailed = false
+  private isEndTold = false
   private isOver = false
   private isGivenUp = false
   private closer: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
@@ -114,7 +116,23 @@ export class Attendant<A, R> extends Handling implements Attending {
   // An observer, and no region of the fiber that can't be interrupted: whoever is interrupted, at the deadline of a shutdown, has
   // to leave the connection to the next all the same, and a region would keep the messages in memory (see CONTRIBUTING).
   private watch(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
-    fiber.addObserver((exit) => (Exit.isSuccess(exit) ? this.rest() : this.fail(exit.cause)))
+    fiber.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) this.rest()
+      else if (this.isLate(exit.cause)) this.tellEnd(exit.cause)
+      else this.fail(exit.cause)
+    })
+  }
+
+  // That a handler wanted to say more than can still be said is no failure of it: the messages behind are handed out as before.
+  private tellEnd(cause: Cause.Cause<unknown>): void {
+    if (this.isEndTold) return this.rest()
+    this.isEndTold = this.connection.failure !== undefined
+    this.report(cause)
+  }
+
+  private isLate(cause: Cause.Cause<unknown>): boolean {
+    if (Cause.isInterrupted(cause)) return false
+    return Option.exists(Cause.failureOption(cause), (error) => this.connection.sending.isRefusal(error))
   }
 
   private await(): void {
@@ -134,6 +152,10 @@ export class Attendant<A, R> extends Handling implements Attending {
   private fail(cause: Cause.Cause<unknown>): void {
     this.hasFailed = true
     this.connection.shutdown(Handle.releaseReason(Exit.failCause(cause)))
+    this.report(cause)
+  }
+
+  private report(cause: Cause.Cause<unknown>): void {
     this.house!.fork(this.house!.reportFailure(cause)).addObserver(() => this.rest())
   }
 
