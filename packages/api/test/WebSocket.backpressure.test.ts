@@ -330,6 +330,43 @@ describe.each(roles)("WebSocket of a %s: what comes during the closing handshake
     })
   )
 
+  for (const [name, times] of [
+    ["lifetime", { maxLifetime: 1000 }],
+    ["write", { writeTimeout: 1000, sendHighWaterMark: 1 }]
+  ] as const) {
+    for (const piecewise of [false, true]) {
+      const how = piecewise ? "pieces" : "messages"
+      it.scoped(
+        `${role} destroys the transport of a peer that goes on with ${how} for 1 MiB after the timeout ${name}`,
+        () =>
+          Effect.gen(function* () {
+            const { peer, socket, transport } = yield* open(role, {
+              socket: { ...times, closeTimeout: 60_000 },
+              peer: { polite: false },
+              pair: { highWaterMark: 1 }
+            })
+            yield* Effect.addFinalizer(() => socket.destroy)
+            if (piecewise) {
+              peer.send(peer.frame(opcodes.binary, "a", { fin: false }))
+              yield* socket.receiveStream
+            }
+            peer.transport.pause()
+            yield* Effect.fork(Effect.exit(socket.send(new Uint8Array(100))))
+            yield* TestClock.adjust(1050)
+            assert.deepInclude(yield* socket.status, { state: "closing" })
+            const bytes = new Uint8Array(64 * 1024)
+            for (let i = 0; i < 40 && transport.ledger.isOpen; i++) {
+              peer.send(piecewise ? peer.frame(opcodes.continuation, bytes, { fin: false }) : peer.binary(bytes))
+              yield* settled
+              assert.isAtMost((yield* socket.status).incoming, (256 + 65) * 1024)
+            }
+            assert.isFalse(transport.ledger.isOpen)
+            assert.deepInclude(yield* socket.closed, { _tag: "ConnectionTimeout", phase: name })
+          })
+      )
+    }
+  }
+
   it.scoped(`${role} destroys the transport of a peer that sends more than 1 MiB after its Close frame`, () =>
     Effect.gen(function* () {
       const { peer, socket, transport } = yield* open(role, { peer: { polite: false } })

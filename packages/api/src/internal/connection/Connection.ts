@@ -61,7 +61,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   private turns: Turns | undefined = undefined
   private controlListeners: ControlListeners | undefined = undefined
   private isPaused = false
-  // We began to close, or nobody will read any more: what doesn't fit into the inbox is dropped.
+  // We began to close.
   private isClosing = false
   private peerEnded = false
   // What will end the connection when the messages in front of it are handled.
@@ -322,7 +322,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   private deliver(message: Message): void {
     this.received++
     this.watch.messageOver()
-    if (!this.isClosing || this.inbox.held <= this.options.inboxHighWaterMark) return this.inbox.push(message)
+    if (this.mayKeep) return this.inbox.push(message)
     this.discardedCount++
     this.discardBytes(message.byteLength + messageCost)
   }
@@ -330,8 +330,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   // Nobody makes anything of a message with a hole in it: of one whose reader is too slow nothing more is delivered.
   private deliverPieces(reader: StreamReader, event: PiecesReceived): void {
     if (event.ends) this.received++
-    const hasRoom = !this.isClosing || this.inbox.held <= this.options.inboxHighWaterMark
-    if (hasRoom && !reader.isTorn) return reader.push(event)
+    if (this.mayKeep && !reader.isTorn) return reader.push(event)
     if (!reader.isTorn) this.discardedCount++
     reader.isTorn = true
     this.discardBytes(event.pieces.reduce((size, piece) => size + piece.length, 0))
@@ -405,6 +404,11 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   /** Whether the end has begun. Whoever awaits it has to read on. */
   get isEnding(): boolean {
     return this.isClosing || this.ending !== undefined || this.failure !== undefined
+  }
+
+  // What is to end is read to its end, and not kept: nothing pauses the peer any more.
+  private get mayKeep(): boolean {
+    return !this.isEnding || this.inbox.held <= this.options.inboxHighWaterMark
   }
 
   private pauseIfFull(): void {
