@@ -104,7 +104,10 @@ class OpenServer {
     // After it began to listen only accepting can fail, for want of file descriptors; it goes on once there are some.
     server.on("error", (error) => server.listening && report("The server could not accept a connection", error))
     server.on("connection", (socket) => (tls === undefined ? this.take(socket) : this.admit(socket, tls)))
-    tls?.on("secureConnection", (socket) => this.take(socket))
+    tls?.on("secureConnection", (socket) => {
+      socket.allowHalfOpen = true
+      this.take(socket)
+    })
     tls?.on("tlsClientError", (error, socket) => {
       report("A TLS handshake failed", error)
       // When the time for it is over, Node tells and does nothing.
@@ -125,9 +128,8 @@ class OpenServer {
     const { allowPlain = false, maxHandshakes = defaultMaxHandshakes } = this.options
     if (this.handshaking.size >= maxHandshakes) return void socket.destroy()
     this.track(socket)
-    const secure = () => void tls.emit("connection", socket)
-    if (!allowPlain) return secure()
-    detect(socket, handshakeTimeoutOf(this.options), (isTls) => (isTls ? secure() : this.take(socket)))
+    if (!allowPlain) return secure(socket, tls)
+    detect(socket, handshakeTimeoutOf(this.options), (isTls) => (isTls ? secure(socket, tls) : this.take(socket)))
   }
 
   private take(socket: Net.Socket): void {
@@ -145,6 +147,13 @@ class OpenServer {
       if (this.handshaking.get(key) === socket) this.handshaking.delete(key)
     })
   }
+}
+
+// Whoever ends before TLS is agreed on is done with, and holds no place until the handshake timeout. The TLS socket has that
+// from the one below.
+const secure = (socket: Net.Socket, tls: Tls.Server): void => {
+  socket.allowHalfOpen = false
+  tls.emit("connection", socket)
 }
 
 /**

@@ -325,6 +325,35 @@ describe("nodeListener: the bound on handshakes", () => {
   for (const allowPlain of [false, true]) {
     const kind = allowPlain ? "TLS and plain on one port" : "TLS"
 
+    it.scoped(`listener with ${kind} gives the place of a peer that ends before TLS is agreed on to the next`, () =>
+      Effect.gen(function* () {
+        const certificate = yield* makeCertificate(["localhost"])
+        const tls = { ...certificate, handshakeTimeout: 2 ** 31 - 1 }
+        const listener = yield* NodeListener.make({ tls, allowPlain, maxHandshakes: 1 })
+        const incoming = collect(listener)
+        const beginOfRecord = bytes(0x16, 3, 1)
+        for (const sent of [bytes(), beginOfRecord]) {
+          const socket = yield* connectTo(listener)
+          socket.on("error", () => {}).resume()
+          socket.end(sent)
+          yield* event(socket, "close")
+        }
+        const next = yield* connectTls(listener, { ca: certificate.cert })
+        yield* event(next, "secureConnect")
+        yield* until(() => incoming.length === 1)
+        // From then on it is for the connection to end its half.
+        next.end()
+        const wire = MemoryTransport.wire(incoming[0]!.transport)
+        yield* wire.awaitEnd
+        const received: Array<number> = []
+        next.on("data", (chunk: Uint8Array) => received.push(...chunk))
+        wire.send(bytes(7))
+        yield* until(() => received.length > 0)
+        assert.deepStrictEqual(received, [7])
+        wire.destroy()
+      }).pipe(Effect.scoped, leavesNothing)
+    )
+
     it.scoped(`listener with ${kind} destroys a connection above the bound, and takes one when there is room`, () =>
       Effect.gen(function* () {
         const certificate = yield* makeCertificate(["localhost"])
