@@ -104,10 +104,7 @@ class OpenServer {
     // After it began to listen only accepting can fail, for want of file descriptors; it goes on once there are some.
     server.on("error", (error) => server.listening && report("The server could not accept a connection", error))
     server.on("connection", (socket) => (tls === undefined ? this.take(socket) : this.admit(socket, tls)))
-    tls?.on("secureConnection", (socket) => {
-      socket.allowHalfOpen = true
-      this.take(socket)
-    })
+    tls?.on("secureConnection", (socket) => this.take(socket))
     tls?.on("tlsClientError", (error, socket) => {
       report("A TLS handshake failed", error)
       // When the time for it is over, Node tells and does nothing.
@@ -150,7 +147,7 @@ class OpenServer {
 }
 
 // Whoever ends before TLS is agreed on is done with, and holds no place until the handshake timeout. The TLS socket has that
-// from the one below.
+// from the one below, and what its transport needs is for that to say.
 const secure = (socket: Net.Socket, tls: Tls.Server): void => {
   socket.allowHalfOpen = false
   tls.emit("connection", socket)

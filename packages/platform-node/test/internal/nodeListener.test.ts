@@ -347,6 +347,7 @@ describe("nodeListener: the bound on handshakes", () => {
         yield* wire.awaitEnd
         const received: Array<number> = []
         next.on("data", (chunk: Uint8Array) => received.push(...chunk))
+        yield* Effect.repeatN(turn, 5)
         wire.send(bytes(7))
         yield* until(() => received.length > 0)
         assert.deepStrictEqual(received, [7])
