@@ -274,10 +274,11 @@ describe("WebSocketServer.serve: messages", () => {
   it.effect("server hands out every message in front of the end, though the answers come too late", () =>
     leavesNothing(
       Effect.gen(function* () {
-        for (const [end, told] of [
-          [(peer: Peer) => peer.sendClose(1000), []],
-          [(peer: Peer) => peer.destroy(), ["ConnectionClosed"]]
-        ] as const) {
+        const ends: ReadonlyArray<readonly [end: (peer: Peer) => void, told: ReadonlyArray<string>]> = [
+          [(peer) => peer.sendClose(1000), []],
+          [(peer) => peer.destroy(), ["ConnectionClosed"]]
+        ]
+        for (const [end, told] of ends) {
           const latch = yield* makeLatch
           const seen: Array<string> = []
           const server = yield* serve({
@@ -298,7 +299,7 @@ describe("WebSocketServer.serve: messages", () => {
           yield* latch.open
           assert.deepStrictEqual(seen, ["a", "b", "c", "closed"])
           assert.deepStrictEqual(
-            failures(server.causes).map((error) => (error as WebSocketError)._tag),
+            failures(server.causes).map((error): string => (error as WebSocketError)._tag),
             told
           )
           assert.deepStrictEqual(yield* places(server), nobody)

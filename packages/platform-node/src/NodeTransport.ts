@@ -12,6 +12,7 @@ import type { Address } from "@effect/platform/SocketServer"
 import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as Tls from "node:tls"
+import { markAsUntransferable } from "node:worker_threads"
 import { lendReads, type Owned, owner } from "./internal/lentReads.ts"
 import { fromStream } from "./internal/transportErrors.ts"
 
@@ -175,6 +176,8 @@ class DuplexTransport implements Transport {
 
   private give(chunk: Uint8Array): void {
     this.count(chunk.length)
+    // Several messages may lie in it: who transfers the memory of one would take that of the others.
+    markAsUntransferable(chunk.buffer)
     this.sink!.chunk(chunk)
   }
 

@@ -2,11 +2,14 @@ import * as MemoryTransport from "@effect-ws/api/testing/MemoryTransport"
 import * as NodeTransport from "@effect-ws/platform-node/NodeTransport"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Net from "node:net"
 import { Duplex, PassThrough } from "node:stream"
 import * as Tls from "node:tls"
 import { makeCertificate } from "./support/certificate.ts"
 import { bytes, event, leavesNothing, record, recordOn, socketPair, turn, until } from "./support/sockets.ts"
+
+const ignore = () => {}
 
 const ours = ["data", "drain", "error", "finish"]
 const countListeners = (duplex: Duplex) => ours.map((name) => duplex.listenerCount(name))
@@ -29,6 +32,32 @@ describe("NodeTransport: bytes", () => {
       right.send("04")
       assert.deepStrictEqual(yield* right.awaitBytes(3), bytes(1, 2, 3))
       assert.deepStrictEqual(yield* left.awaitBytes(1), bytes(4))
+    })
+  )
+
+  it.effect("transport gives chunks whose memory nobody can transfer, for several messages may lie in one", () =>
+    Effect.gen(function* () {
+      const loop = new PassThrough()
+      const chunks: Array<Uint8Array> = []
+      const sink = {
+        chunk: (chunk: Uint8Array) => void chunks.push(chunk),
+        end: ignore,
+        drained: ignore,
+        closed: ignore
+      }
+      const transport = NodeTransport.make(loop)
+      transport.start(sink)
+      transport.resume()
+      const { port1, port2 } = new MessageChannel()
+      loop.write(new Uint8Array(4096))
+      yield* until(() => chunks.length === 1)
+      const [{ buffer }] = chunks as [Uint8Array]
+      // Some versions of Node refuse it, others send a copy.
+      Either.try(() => port1.postMessage(buffer, [buffer as ArrayBuffer]))
+      assert.strictEqual(chunks[0]!.length, 4096)
+      port1.close()
+      port2.close()
+      transport.destroy()
     })
   )
 

@@ -29,6 +29,7 @@ import { Inbox, type InboxEvents, messageCost } from "./Inbox.ts"
 import { type Meter, meters } from "../observing/metrics.ts"
 import { Outbox, type OutboxEvents } from "./Outbox.ts"
 import { Sending } from "./Sending.ts"
+import { SlicedReads } from "./SlicedReads.ts"
 import { StreamReader } from "./StreamReader.ts"
 import { Turns } from "./Turns.ts"
 import { timeoutCodes, type WatchedPhase } from "./timeoutCodes.ts"
@@ -53,6 +54,8 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   private readonly options: ConnectionOptions
   private readonly outbox: Outbox
   private readonly watch: Watch
+  // Where the peer may compress.
+  private readonly slicedReads: SlicedReads | undefined
   private ends: EndDeadlines | undefined = undefined
   private readonly deadlines: Deadlines
   private readonly meter: Meter
@@ -90,6 +93,7 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
       deflate,
       deferClose: true
     })
+    this.slicedReads = deflate && new SlicedReads(transport, this)
     this.inbox = new Inbox(options.maxMessageSize, this)
     this.meter = meters[role]
     this.outbox = new Outbox(this.protocol, transport, options.sendHighWaterMark, this, deflate?.codec)
@@ -101,10 +105,11 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   /** Takes over the transport, and the bytes that came behind the head of the opening handshake. */
   start(leftover: Uint8Array | undefined): void {
     this.meter.opened()
-    this.transport.start(this)
+    const sink = this.slicedReads ?? this
+    this.transport.start(sink)
     this.transport.resume()
     // May fill the inbox, and pause.
-    if (leftover !== undefined && leftover.length > 0) this.chunk(leftover)
+    if (leftover !== undefined && leftover.length > 0) sink.chunk(leftover)
   }
 
   // --- what the transport tells -------------------------------------------------------------------------------------
@@ -427,7 +432,8 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     this.isPaused = true
     this.meter.paused()
     this.watch.pause()
-    this.transport.pause()
+    const reads = this.slicedReads ?? this.transport
+    reads.pause()
   }
 
   private resumeIfRoom(): void {
@@ -439,7 +445,8 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     if (!this.isPaused) return
     this.isPaused = false
     this.watch.resume()
-    this.transport.resume()
+    const reads = this.slicedReads ?? this.transport
+    reads.resume()
   }
 
   // The Close frame of the peer may be behind anything: reading goes on, whether somebody takes the messages or not.
