@@ -411,9 +411,10 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
     return this.isClosing || this.ending !== undefined || this.failure !== undefined
   }
 
-  // What is to end is read to its end, and not kept: nothing pauses the peer any more.
+  // What comes when the end is known is behind it. While we close, the peer isn't paused any more: what has no room is dropped.
   private get mayKeep(): boolean {
-    return !this.isEnding || this.inbox.held <= this.options.inboxHighWaterMark
+    if (this.failure !== undefined) return false
+    return !this.isClosing || this.inbox.held <= this.options.inboxHighWaterMark
   }
 
   private pauseIfFull(): void {
