@@ -8,6 +8,7 @@
 import * as HandshakeFault from "./HandshakeFault.ts"
 import * as Headers from "./Headers.ts"
 import * as FieldScanner from "./internal/FieldScanner.ts"
+import { isIPv4, isIPv6 } from "./internal/IpAddress.ts"
 
 /**
  * What one proxy says about the request it was sent.
@@ -107,25 +108,9 @@ const readElement = (scanner: FieldScanner.FieldScanner): Map<string, string> | 
 const readValue = (scanner: FieldScanner.FieldScanner): string | undefined =>
   FieldScanner.skip(scanner, '"') ? FieldScanner.quotedString(scanner) : FieldScanner.token(scanner) || undefined
 
-/** RFC 3986 3.2.2: four numbers up to 255, without leading zeros. */
-const isIPv4 = (text: string): boolean => {
-  const parts = text.split(".", 5)
-  return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255)
-}
-
 const bracketed = (text: string): string | undefined => {
   const address = text.slice(1, -1)
   return text.startsWith("[") && text.endsWith("]") && isIPv6(address) ? address : undefined
-}
-
-/** RFC 3986 3.2.2: eight groups, of which an IPv4 address at the end is two and `::` one or more. */
-const isIPv6 = (text: string): boolean => {
-  const tail = text.slice(text.lastIndexOf(":") + 1)
-  const groups = isIPv4(tail) ? `${text.slice(0, text.length - tail.length)}0:0` : text
-  const halves = groups.split("::", 3).map((half) => (half === "" ? [] : half.split(":")))
-  const all = halves.flat()
-  if (!all.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return false
-  return halves.length === 1 ? all.length === 8 : halves.length === 2 && all.length <= 7
 }
 
 const noNode: Node = { address: undefined, port: undefined }
