@@ -27,7 +27,7 @@ import { fromExchange } from "./internal/incomingMessage.ts"
 import * as nodeEngine from "./internal/nodeEngine.ts"
 import * as nodeListener from "./internal/nodeListener.ts"
 import * as reopeningListener from "./internal/reopeningListener.ts"
-import { toListenerOptions, toServerOptions, type SocketServerOptions } from "./internal/socketServerOptions.ts"
+import { toServerOptions, type SocketServerOptions } from "./internal/socketServerOptions.ts"
 import { maxHeadFields } from "./internal/upgradeEvent.ts"
 
 // The tag of the request, and the servers of plain TCP, so that one import has all of them.
@@ -38,8 +38,7 @@ export { IncomingMessage, layer, make } from "@effect/platform-node/NodeSocketSe
  *
  * **Details**
  *
- * All options of `NodeWebSocketServer` mean the same here, but for `path`: it is the path of the requests that are served, as
- * in `ws`, and `unixPath` is where to listen. `server`, `maxPayload` and `perMessageDeflate` are those of `ws`. In place of its
+ * All options of `NodeWebSocketServer` mean the same here. `path` is the path of the requests that are served, as in `ws`; `server`, `maxPayload` and `perMessageDeflate` are those of `ws`. In place of its
  * `verifyClient` there are `origin` and `onUpgrade`, in place of `handleProtocols` there is `subprotocols`.
  *
  * A `closeCodeIsError` says which close codes fail the `run` of a socket, `concurrency` how many of its messages are handled at
@@ -141,9 +140,7 @@ export const layerWebSocketConfig = (
   Layer.scoped(SocketServer.SocketServer, Effect.flatMap(Config.unwrap(options), makeWebSocket))
 
 const listen = (options: Options) =>
-  typeof options.server === "object"
-    ? attachedListener.make(options.server)
-    : nodeListener.make(toListenerOptions(options))
+  typeof options.server === "object" ? attachedListener.make(options.server) : nodeListener.make(options)
 
 const serverOptions = (options: Options): WebSocketServer.Options => {
   const ours = toServerOptions(options)

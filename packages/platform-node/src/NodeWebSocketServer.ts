@@ -39,7 +39,7 @@ export const make = (options: Options = {}): Effect.Effect<WebSocketServer.Servi
   Effect.flatMap(nodeListener.make(options), (listener) => fromListener(listener, options))
 
 /**
- * Provides the service with a listener of its own: TCP, TLS when `tls` is given, or a unix socket when `path` is.
+ * Provides the service with a listener of its own: TCP, TLS when `tls` is given, or a unix socket when `unixPath` is.
  *
  * **Details**
  *

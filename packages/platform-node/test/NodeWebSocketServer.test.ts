@@ -112,7 +112,7 @@ describe("NodeWebSocketServer.layer", () => {
     Effect.gen(function* () {
       const path = yield* socketPath
       const program = Effect.gen(function* () {
-        const server = yield* serveSockets(NodeWebSocketServer.layer({ path }))
+        const server = yield* serveSockets(NodeWebSocketServer.layer({ unixPath: path }))
         assert.deepStrictEqual(server.address, { _tag: "UnixAddress", path })
         const peer = yield* openWs(`ws+unix:${path}:/chat?a=b`)
         const first = yield* server.nextSocket
@@ -150,8 +150,8 @@ describe("NodeWebSocketServer.layer: errors", () => {
   it.scopedLive("server fails with the path when the unix socket is in use, and leaves the other alone", () =>
     Effect.gen(function* () {
       const path = yield* socketPath
-      yield* serveEcho(NodeWebSocketServer.layer({ path }))
-      const error = yield* buildError(NodeWebSocketServer.layer({ path }))
+      yield* serveEcho(NodeWebSocketServer.layer({ unixPath: path }))
+      const error = yield* buildError(NodeWebSocketServer.layer({ unixPath: path }))
       assert.deepStrictEqual([error.reason._tag, error.address], ["AddressInUse", path])
       const socket = yield* connect("ws://localhost", { unixPath: path })
       yield* socket.send("still there?")
@@ -162,7 +162,7 @@ describe("NodeWebSocketServer.layer: errors", () => {
   it.live.runIf(process.platform === "linux")("server fails with the address when the system denies access", () =>
     Effect.gen(function* () {
       // Nobody may make a file there, not even root.
-      const error = yield* buildError(NodeWebSocketServer.layer({ path: "/proc/effect-ws" }))
+      const error = yield* buildError(NodeWebSocketServer.layer({ unixPath: "/proc/effect-ws" }))
       assert.deepStrictEqual([error.reason._tag, error.address], ["AccessDenied", "/proc/effect-ws"])
       assert.strictEqual(error.message, "The path /proc/effect-ws may not be listened on: access denied")
     }).pipe(withoutLeaks)

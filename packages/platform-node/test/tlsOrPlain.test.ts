@@ -269,7 +269,7 @@ describe("server with TLS and plain on one port", () => {
     Effect.gen(function* () {
       const tls = yield* makeCertificate(["localhost"])
       const path = yield* socketPath
-      for (const where of [{}, { path }]) {
+      for (const where of [{}, { unixPath: path }]) {
         const scope = yield* Scope.make()
         const server = yield* Scope.extend(serveBoth({ ...where, tls }), scope)
         const to = server.port === 0 ? { path } : { port: server.port, host: "127.0.0.1" }
@@ -288,7 +288,7 @@ describe("server with TLS and plain on one port", () => {
     Effect.gen(function* () {
       const certificate = yield* makeCertificate(["localhost"])
       const path = yield* socketPath
-      const server = yield* serveBoth({ tls: certificate, path })
+      const server = yield* serveBoth({ tls: certificate, unixPath: path })
       yield* Effect.tap(rawClient({ path }), (peer) => peer.send(opening))
       const plain = yield* server.nextSocket
       assert.isUndefined(plain.info.tls)

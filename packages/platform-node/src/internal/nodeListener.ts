@@ -32,7 +32,7 @@ export interface NodeListenerOptions {
    * The path of a unix socket in place of host and port; on Windows of a named pipe, such as `\\.\pipe\name`. The file
    * is removed on release. One that exists already is never removed: it is reported as an address in use.
    */
-  readonly path?: string | undefined
+  readonly unixPath?: string | undefined
   /**
    * The number of connections that the system holds until they are accepted, and that the listener holds before it is
    * started; more are refused. 511 by default, as in Node.
@@ -98,7 +98,7 @@ class OpenServer {
     this.server = server
     this.queue = new IncomingQueue(options.backlog ?? defaultBacklog)
     this.options = options
-    this.localAddress = options.path === undefined ? undefined : { _tag: "UnixAddress", path: options.path }
+    this.localAddress = options.unixPath === undefined ? undefined : { _tag: "UnixAddress", path: options.unixPath }
     // In older versions of Node a lookup of the host that was under way makes a closed server listen all the same.
     server.on("listening", () => this.isStopped && server.close())
     // After it began to listen only accepting can fail, for want of file descriptors; it goes on once there are some.
@@ -200,9 +200,10 @@ const hasMaterial = ({ SNICallback, cert, key, pfx, pskCallback }: Tls.TlsOption
   (key !== undefined && cert !== undefined)
 
 const listen = (server: Net.Server, options: NodeListenerOptions): Effect.Effect<void, ServerError> => {
-  const { backlog = defaultBacklog, host = defaultHost, path, port = 0 } = options
+  const { backlog = defaultBacklog, host = defaultHost, port = 0, unixPath } = options
   const address = addressOf(options)
-  if (path === undefined && !isPort(port)) return Effect.fail(fromListen(new Error("a port is 0 to 65535"), address))
+  if (unixPath === undefined && !isPort(port))
+    return Effect.fail(fromListen(new Error("a port is 0 to 65535"), address))
   return Effect.async<void, ServerError>((resume) => {
     const forget = () => server.off("error", onError).off("listening", onListening)
     const settle = (exit: Exit.Exit<void, ServerError>) => {
@@ -212,15 +213,15 @@ const listen = (server: Net.Server, options: NodeListenerOptions): Effect.Effect
     const onError = (cause: Error) => settle(Exit.fail(fromListen(cause, address)))
     const onListening = () => settle(Exit.void)
     server.on("error", onError).on("listening", onListening)
-    server.listen(path === undefined ? { host, port, backlog } : { path, backlog })
+    server.listen(unixPath === undefined ? { host, port, backlog } : { path: unixPath, backlog })
     return Effect.sync(forget)
   })
 }
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65535
 
-const addressOf = ({ host = defaultHost, path, port = 0 }: NodeListenerOptions): string =>
-  path ?? formatAddress({ _tag: "TcpAddress", hostname: host, port })
+const addressOf = ({ host = defaultHost, port = 0, unixPath }: NodeListenerOptions): string =>
+  unixPath ?? formatAddress({ _tag: "TcpAddress", hostname: host, port })
 
 const socketOptions = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true }
 const defaultHost = "127.0.0.1"

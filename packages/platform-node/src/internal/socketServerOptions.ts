@@ -13,17 +13,12 @@ import type { NodeListenerOptions } from "./nodeListener.ts"
 
 /** Says where a socket server listens, whom it accepts, and how its connections are bounded. */
 export interface SocketServerOptions
-  extends
-    Omit<NodeListenerOptions, "path">,
-    Omit<ServerOptions, "server">,
-    Omit<PlatformSocket.Options, "openTimeout"> {
+  extends NodeListenerOptions, Omit<ServerOptions, "server">, Omit<PlatformSocket.Options, "openTimeout"> {
   /**
    * The path of the requests that are served, as in `ws`; all others get a 404. Any by default. The query isn't looked at.
    * For a unix socket see `unixPath`.
    */
   readonly path?: string | undefined
-  /** The path of a unix socket to listen on in place of host and port. */
-  readonly unixPath?: string | undefined
   /**
    * The HTTP server to attach to, in place of a listener of its own, as in `ws`: building waits until it listens, and its
    * address, its TLS and its life remain its owner's. Or what `accept` takes: a `Server` field, `effect-ws` by default.
@@ -57,12 +52,6 @@ export const toServerOptions = (options: SocketServerOptions): ServerOptions => 
   server: typeof options.server === "object" ? undefined : options.server,
   maxMessageSize: options.maxPayload ?? options.maxMessageSize,
   permessageDeflate: toDeflate(options.perMessageDeflate) ?? options.permessageDeflate
-})
-
-/** The same options, as a listener takes them. */
-export const toListenerOptions = (options: SocketServerOptions): NodeListenerOptions => ({
-  ...options,
-  path: options.unixPath
 })
 
 const toDeflate = (setting: boolean | WsDeflateOptions | undefined): PermessageDeflate.Setting | undefined => {

@@ -90,7 +90,7 @@ describe("nodeConnector", () => {
   it.scoped("connector connects over a unix socket", () =>
     Effect.gen(function* () {
       const path = yield* socketPath
-      yield* echoListener({ path })
+      yield* echoListener({ unixPath: path })
       const transport = yield* connectAndEcho(endpoint({ hostname: "localhost", unixPath: path }))
       assert.deepStrictEqual(transport.info.remoteAddress, { _tag: "UnixAddress", path })
     }).pipe(Effect.scoped, leavesNothing)

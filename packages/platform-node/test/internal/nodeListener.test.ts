@@ -128,7 +128,7 @@ describe("nodeListener", () => {
       const path = yield* socketPath
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const listener = yield* NodeListener.make({ path })
+          const listener = yield* NodeListener.make({ unixPath: path })
           assert.deepStrictEqual(listener.address, { _tag: "UnixAddress", path })
           const incoming = collect(listener)
           const socket = yield* connectTo(listener)
@@ -149,7 +149,7 @@ describe("nodeListener", () => {
       const path = yield* socketPath
       if (process.platform === "win32") return
       Fs.writeFileSync(path, "")
-      const error = yield* failure({ path })
+      const error = yield* failure({ unixPath: path })
       assert.strictEqual(error.reason._tag, "AddressInUse")
       assert.strictEqual(error.message, `The path ${path} is already in use`)
       assert.isTrue(Fs.existsSync(path))
@@ -378,7 +378,7 @@ describe("nodeListener: the bound on handshakes", () => {
       Effect.gen(function* () {
         const certificate = yield* makeCertificate(["localhost"])
         const path = yield* socketPath
-        for (const where of [{}, { path }]) {
+        for (const where of [{}, { unixPath: path }]) {
           const listener = yield* NodeListener.make({ ...where, tls: certificate, allowPlain, maxHandshakes: 1 })
           const incoming = collect(listener)
           const sockets: Array<Tls.TLSSocket> = []
@@ -404,7 +404,7 @@ describe("nodeListener: the bound on handshakes", () => {
     Effect.gen(function* () {
       const tls = yield* makeCertificate(["localhost"])
       const path = yield* socketPath
-      for (const where of [{}, { path }]) {
+      for (const where of [{}, { unixPath: path }]) {
         const listener = yield* NodeListener.make({ ...where, tls, allowPlain: true, maxHandshakes: 1 })
         const incoming = collect(listener)
         for (let count = 1; count <= 3; count++) {
