@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { CloseReason } from "@effect-ws/core/CloseReason"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 
@@ -33,6 +34,8 @@ export class ConnectionTimeout extends Data.TaggedError("ConnectionTimeout")<{
   readonly phase: TimeoutPhase
   /** How long. */
   readonly duration: Duration.Duration
+  /** Our Close frame, when that is what the peer didn't answer: why the connection was to end. */
+  readonly sent?: CloseReason | undefined
 }> {
   /** The phase and the duration. */
   override get message(): string {

@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
 import { bufferOf } from "./support/bufferOf.ts"
 import { open, type Opened, openOn, roles } from "./support/connections.ts"
 import * as Frames from "./support/frames.ts"
@@ -271,6 +272,19 @@ describe.each(roles)("WebSocket of a %s: broadcast", (role) => {
       assert.deepInclude(yield* slow.socket.closed, { _tag: "ConnectionClosed", initiator: "local" })
       assert.deepStrictEqual(slow.peer.said.slice(1), ["close 1008 too slow"])
       assert.strictEqual((yield* fast.socket.status).state, "open")
+    })
+  )
+
+  it.scoped(`${role} says of one that was too slow, and is so to the end, which Close frame it didn't answer`, () =>
+    Effect.gen(function* () {
+      const { socket } = yield* openSlow(role)
+      yield* WebSocket.broadcast([socket], "hello", { slow: "close" })
+      yield* TestClock.adjust("6 seconds")
+      assert.deepInclude(yield* socket.closed, {
+        _tag: "ConnectionTimeout",
+        phase: "close",
+        sent: { code: 1008, reason: "too slow" }
+      })
     })
   )
 

@@ -1,4 +1,3 @@
-import type { ConnectionTimeout } from "@effect-ws/api/ConnectionTimeout"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,7 +9,7 @@ import { leavesNothing, settled } from "../support/leaks.ts"
 
 const make = Effect.map(Deadlines.current, (deadlines) => {
   const log: Array<string> = []
-  const note = ({ duration, phase }: ConnectionTimeout) => void log.push(`${phase} ${Duration.toMillis(duration)}`)
+  const note = (duration: Duration.Duration) => void log.push(`close ${Duration.toMillis(duration)}`)
   return { log, end: new EndDeadlines(deadlines, note) }
 })
 

@@ -390,11 +390,11 @@ export class Connection implements TransportSink, InboxEvents, OutboxEvents, Wat
   }
 
   private get endDeadlines(): EndDeadlines {
-    return (this.ends ??= new EndDeadlines(this.deadlines, (error) => this.giveUp(error)))
+    return (this.ends ??= new EndDeadlines(this.deadlines, (duration) => this.giveUp(duration)))
   }
 
-  private giveUp(error: ConnectionTimeout): void {
-    this.settle(error)
+  private giveUp(duration: Duration.Duration): void {
+    this.settle(new ConnectionTimeout({ phase: "close", duration, sent: this.protocol.closeSent }))
     this.transport.destroy()
   }
 

@@ -2,19 +2,18 @@
  * The times that bound the end of a connection.
  */
 import * as Duration from "effect/Duration"
-import { ConnectionTimeout } from "../../ConnectionTimeout.ts"
 import type { Deadline, Deadlines } from "../Deadlines.ts"
 
 export class EndDeadlines {
   private readonly deadlines: Deadlines
-  private readonly onExpired: (error: ConnectionTimeout) => void
+  private readonly onExpired: (duration: Duration.Duration) => void
   private closing: Deadline | undefined = undefined
   private silence: Deadline | undefined = undefined
   private handling: Deadline | undefined = undefined
   private heardSinceCheck = false
 
-  /** `onExpired` is to destroy the transport. */
-  constructor(deadlines: Deadlines, onExpired: (error: ConnectionTimeout) => void) {
+  /** `onExpired` is told which time is over, and is to destroy the transport. */
+  constructor(deadlines: Deadlines, onExpired: (duration: Duration.Duration) => void) {
     this.deadlines = deadlines
     this.onExpired = onExpired
   }
@@ -28,7 +27,7 @@ export class EndDeadlines {
   awaitEnd(closeTimeout: Duration.DurationInput): void {
     if (this.closing !== undefined) return
     const duration = Duration.decode(closeTimeout)
-    this.closing = this.deadlines.after(Duration.toMillis(duration), () => this.expire(duration))
+    this.closing = this.deadlines.after(Duration.toMillis(duration), () => this.onExpired(duration))
   }
 
   /** From here on the peer may not be silent for long: nobody has an interest in what it would say later. */
@@ -38,7 +37,7 @@ export class EndDeadlines {
     this.silence = this.deadlines.after(maxSilence, () => {
       this.silence = undefined
       if (this.heardSinceCheck) this.endSilence()
-      else this.expire(Duration.millis(maxSilence))
+      else this.onExpired(Duration.millis(maxSilence))
     })
   }
 
@@ -55,10 +54,6 @@ export class EndDeadlines {
     this.deadlines.cancel(this.closing)
     this.deadlines.cancel(this.silence)
     this.deadlines.cancel(this.handling)
-  }
-
-  private expire(duration: Duration.Duration): void {
-    this.onExpired(new ConnectionTimeout({ phase: "close", duration }))
   }
 }
 
