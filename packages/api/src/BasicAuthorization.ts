@@ -1,6 +1,6 @@
 /**
  * What a client says of itself by `Authorization: Basic`: a name and a password, for the handler of a server to check.
- * Over `ws:` both travel as plain text. A client sends them when they are in the URL given to `WebSocket.connect`.
+ * Over `ws:` both travel as plain text. A client sends them when they are in the URL given to `WebSocket.connect`, or by `headers`.
  *
  * @see https://www.rfc-editor.org/rfc/rfc7617
  * @since 0.1.0
@@ -67,6 +67,39 @@ export const credentials = (request: { readonly fields: Headers.Headers }): Opti
     if (colon < 0 || controlCharacter.test(text)) return yield* Option.none()
     return { username: text.slice(0, colon), password: Redacted.make(text.slice(colon + 1)) }
   })
+
+/**
+ * Returns the field by which a client tells its credentials, for the option `headers`.
+ *
+ * **Details**
+ *
+ * Throws a `RangeError`, without the credentials in it, for a name with a colon and for control characters in either: nobody
+ * could read them again (RFC 7617 2).
+ *
+ * @example
+ * import * as BasicAuthorization from "@effect-ws/api/BasicAuthorization"
+ * import * as WebSocket from "@effect-ws/api/WebSocket"
+ * import * as Config from "effect/Config"
+ * import * as Effect from "effect/Effect"
+ *
+ * const connect = Effect.gen(function* () {
+ *   const password = yield* Config.redacted("PASSWORD")
+ *   const headers = BasicAuthorization.headers({ username: "alice", password })
+ *   return yield* WebSocket.connect("wss://chat.example.com/", { headers })
+ * })
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7617#section-2
+ * @since 0.1.0
+ * @category constructors
+ */
+export const headers = ({ password, username }: Credentials): { readonly Authorization: string } => {
+  const text = `${username}:${Redacted.value(password)}`
+  if (!username.includes(":") && !controlCharacter.test(text))
+    return { Authorization: `Basic ${Encoding.encodeBase64(text)}` }
+  throw new RangeError(
+    "A name for Basic authorization has no colon, and neither it nor the password a control character"
+  )
+}
 
 /**
  * Says whether a secret that was given is the expected one, without telling by the time it takes how much of it is right.

@@ -3,8 +3,10 @@
  *
  * @since 0.1.0
  */
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
+import * as Either from "effect/Either"
 import * as OptionConfig from "./internal/optionConfig.ts"
+import * as TrustedProxies from "./TrustedProxies.ts"
 
 /**
  * How a server is bounded. All fields have a value; users give those they want to change.
@@ -56,6 +58,8 @@ export interface ServerOptions {
  */
 export type Input = { readonly [K in keyof ServerOptions]?: ServerOptions[K] | undefined }
 
+const isProxy = (entry: string): boolean => Either.isRight(Either.try(() => TrustedProxies.make([entry])))
+
 /**
  * Reads the options from the configuration: each under its own name in constant case, `maxConnections` as `MAX_CONNECTIONS`.
  *
@@ -72,7 +76,7 @@ export const config: Config.Config<Input> = OptionConfig.all<ServerOptions>({
   maxConnections: OptionConfig.size,
   maxConnectionsPerAddress: OptionConfig.limit,
   maxAttempts: OptionConfig.size,
-  trustedProxies: (name) => Config.array(Config.string(), name)
+  trustedProxies: OptionConfig.list(isProxy, 'addresses, ranges and "unix"')
 })
 
 /**

@@ -144,3 +144,34 @@ describe("BasicAuthorization.isEqual", () => {
     assert.strictEqual(steps("", given), 0)
   })
 })
+
+describe("BasicAuthorization.headers", () => {
+  const headers = (username: string, password: string) =>
+    BasicAuthorization.headers({ username, password: Redacted.make(password) })
+
+  it("client writes the samples of RFC 7617 2 and 2.1", () => {
+    assert.deepStrictEqual(headers("Aladdin", "open sesame"), { Authorization: "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==" })
+    assert.deepStrictEqual(headers("test", "123\u00a3"), { Authorization: "Basic dGVzdDoxMjPCow==" })
+  })
+
+  it("client writes what a server reads", () => {
+    for (const [username, password] of [
+      ["a", "b:c:"],
+      ["", ""],
+      ["\u00e4@\u{1f600}", "\u2028 /+="]
+    ] as const) {
+      assert.deepStrictEqual(read(headers(username, password).Authorization), [username, password])
+    }
+  })
+
+  it("client refuses what nobody could read again, and doesn't show it", () => {
+    for (const [username, password] of [
+      ["a:b", "secret"],
+      ["a", "secret\n"],
+      ["a\0", "secret"],
+      ["a", "secret\u0085"]
+    ] as const) {
+      assert.throws(() => headers(username, password), RangeError, /^(?!.*secret)/)
+    }
+  })
+})

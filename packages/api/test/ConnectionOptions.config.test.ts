@@ -87,7 +87,9 @@ describe("options from the configuration that can't be meant", () => {
     [ConnectionOptions.config, "WHEN_FULL", "block"],
     [ConnectionOptions.config, "VALIDATE_TEXT", "perhaps"],
     [ServerOptions.config, "MAX_CONNECTIONS", "Infinity"],
-    [ServerOptions.config, "MAX_CONNECTIONS_PER_ADDRESS", "0"]
+    [ServerOptions.config, "MAX_CONNECTIONS_PER_ADDRESS", "0"],
+    [ServerOptions.config, "TRUSTED_PROXIES", "10.0.0.1, foo"],
+    [ServerOptions.config, "TRUSTED_PROXIES", "10.0.0.0/33"]
   ]
   for (const [config, name, text] of wrong) {
     it.effect(`program is told that ${name} can't be ${text}`, () =>

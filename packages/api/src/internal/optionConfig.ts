@@ -35,6 +35,12 @@ export const duration = (name: string): Config.Config<Duration.Duration> =>
 export const optionalDuration = (name: string): Config.Config<Duration.Duration> =>
   Config.orElse(literal(name, "Infinity", Duration.infinity), () => duration(name))
 
+/** Texts with commas between, of which each is `allowed`. */
+export const list =
+  (isAllowed: (text: string) => boolean, allowed: string) =>
+  (name: string): Config.Config<ReadonlyArray<string>> =>
+    checked(name, Config.array(Config.string()), (texts) => texts.every(isAllowed), allowed)
+
 /** One of the texts. */
 export const oneOf =
   <Text extends string>(...texts: ReadonlyArray<Text>) =>
