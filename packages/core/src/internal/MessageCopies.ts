@@ -39,9 +39,9 @@ export class MessageCopies {
   private readonly byteOps: ByteOps
   private pool: Block
   // For what is large in a large chunk.
-  private own: Block = noBlock
-  // The chunk that is coming in, as far as something of it was copied that way.
-  private ownChunk: Uint8Array = noBytes
+  private large: Block = noBlock
+  // The chunk that is coming in, as far as something of it was copied there.
+  private largeChunk: Uint8Array = noBytes
   private source: UnmaskedCopy.Memory = noBlock
 
   constructor(byteOps: ByteOps) {
@@ -66,9 +66,7 @@ export class MessageCopies {
   leave(): void {
     this.source = noBlock
     if (this.block !== this.pool) this.block = this.pool
-    if (this.own === noBlock) return
-    this.own = noBlock
-    this.ownChunk = noBytes
+    this.largeChunk = noBytes
   }
 
   // Where the last copy lies like its chunk, this one does so without padding: it has as much less in front of it as a masking
@@ -85,14 +83,18 @@ export class MessageCopies {
     block.used = this.at + size
   }
 
-  // What a large chunk still brings goes into one block, if that isn't too much for this message to keep alive. What else comes
-  // with it may be no message at all.
+  // What a large chunk still brings goes into one block, if that isn't too much for this message to keep alive, and what the next
+  // one brings too, if there is room for all of it: what comes together leaves in one piece.
   private blockFor(needed: number, chunk: Uint8Array, rest: number): Block {
-    if (chunk === this.ownChunk && this.own.hasRoom(needed) && isWorth(needed, this.own.bytes.length)) return this.own
+    const { large } = this
+    const mayUseLarge = isWorth(needed, large.bytes.length)
+    if (chunk === this.largeChunk && large.hasRoom(needed) && mayUseLarge) return large
     if (rest <= poolSize) return this.poolFor(needed)
     if (!isWorth(needed, rest)) return needed > poolSize / 4 ? this.allocate(needed) : this.poolFor(needed)
-    this.ownChunk = chunk
-    return (this.own = this.allocate(rest))
+    this.largeChunk = chunk
+    if (large.hasRoom(rest) && mayUseLarge) return large
+    // Where one has come with others, the next chunk may bring as many.
+    return (this.large = this.allocate(rest < 2 * needed ? rest : Math.max(rest, largestFor(needed))))
   }
 
   private poolFor(size: number): Block {
@@ -124,7 +126,10 @@ export const shared = (byteOps: ByteOps): MessageCopies => {
  */
 export const isWorth = (size: number, held: number): boolean => size * (held <= commonSize ? 16 : 4) >= held
 
-const commonSize = 16 * 1024
+const largestFor = (size: number): number => Math.min(16 * size, commonSize)
+
+// Sixteen messages of a kilobyte, with the headers of their frames and padding.
+const commonSize = 16 * 1024 + 256
 const poolSize = 4 * 1024
 const maxPadding = 3
 

@@ -84,6 +84,31 @@ describe("6.2 the memory of messages whose chunk isn't kept", () => {
     assert.strictEqual(counting.allocations, 2)
   })
 
+  it("server copies the messages of two chunks into one block, if there is room for all of the second", () => {
+    const counting = new CountingByteOps(portable)
+    const copies = new MessageCopies.MessageCopies(counting)
+    const place = (chunk: Uint8Array, index: number) => {
+      const at = 8 + index * 1032
+      copies.copy(chunk, at, at + 1024, 1)
+      return [copies.block, copies.at] as const
+    }
+    const places = [0, 1, 2, 3].map(() => {
+      const chunk = new Uint8Array(8 * 1032)
+      const all = Array.from({ length: 8 }, (_, index) => place(chunk, index))
+      copies.leave()
+      return all
+    })
+    assert.deepStrictEqual([counting.allocations, counting.allocatedBytes], [3, 4096 + 2 * 16 * 1031])
+    for (const all of places) {
+      for (const [index, [block, at]] of all.entries())
+        assert.deepStrictEqual([block, at], [all[0]![0], all[0]![1] + index * 1028])
+    }
+    assert.deepStrictEqual(
+      places.map(([first]) => first![0] === places[0]![0]![0]),
+      [true, true, false, false]
+    )
+  })
+
   it("server keeps no block alive for each chunk in which little is a message", () => {
     const counting = new CountingByteOps(portable)
     const copies = new MessageCopies.MessageCopies(counting)
@@ -93,7 +118,9 @@ describe("6.2 the memory of messages whose chunk isn't kept", () => {
 
   it.each([
     ["a small message in a large chunk no more than 4 KiB", 100, 60_000, 4096],
-    ["one that is a sixteenth of what is left no more than that", 1000, 12_000, 13_007],
+    ["one that is a sixteenth of what is left no more than sixteen of its kind", 1000, 12_000, 16 * 1007],
+    ["a larger one no more than 16 KiB and some headers", 2000, 12_000, 16_640],
+    ["one with little behind it no more than that", 6000, 5000, 11_007],
     ["one that is less than a sixteenth no more than 4 KiB", 700, 12_000, 4096],
     ["one that is less than a quarter of a large chunk no more than itself", 8000, 50_000, 8007],
     ["one that is alone no more than itself", 8000, 0, 8007]

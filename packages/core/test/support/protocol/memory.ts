@@ -64,7 +64,7 @@ export const memory = (byteOps: ByteOps): void => {
           const messages = messagesOf(protocol)
           assert.isAtLeast(messages.length, 9)
           for (const message of messages) {
-            const common = Math.min(16 * 1024, 16 * (message.byteLength + 10))
+            const common = Math.min(16 * 1024 + 256, 16 * (message.byteLength + 10))
             const limit = Math.max(4096, common, 4 * message.byteLength)
             assert.isAtMost(heldBy(message.pieces), limit, `${message.byteLength} bytes in chunks of ${size}`)
             assert.isAtMost(message.bytes.buffer.byteLength, limit, "joined")
