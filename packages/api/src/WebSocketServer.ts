@@ -182,7 +182,8 @@ export const make = (listener: Listener, options: Options = {}): Effect.Effect<S
  *
  * A request that is no correct one for a WebSocket is answered without asking the handler. A handler that fails with
  * `WebSocket.reject` refuses; any other failure is a 500 before the 101 and a Close frame with 1011 after it, and one line
- * in the log. A peer that goes away before the 101 interrupts the handler.
+ * in the log. A peer that goes away before the 101 interrupts the handler. One that goes later doesn't: a handler that waits for
+ * something else than its socket waits for `closed` beside it, or it stays.
  * When a handler is done, the fibers that it has forked end before its scope closes, and with that its connection. What is in
  * the scope besides doesn't wait for the peer: it is released when the Close frame is on its way. The connection counts until it
  * has ended.

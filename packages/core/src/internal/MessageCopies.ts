@@ -66,7 +66,7 @@ export class MessageCopies {
   leave(): void {
     this.source = noBlock
     if (this.block !== this.pool) this.block = this.pool
-    this.largeChunk = noBytes
+    if (this.largeChunk !== noBytes) this.largeChunk = noBytes
   }
 
   // Where the last copy lies like its chunk, this one does so without padding: it has as much less in front of it as a masking
