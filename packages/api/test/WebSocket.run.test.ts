@@ -233,6 +233,24 @@ describe.each(roles)("WebSocket of a %s: run with concurrency", (role) => {
     )
   }
 
+  it.scoped(`${role} fails as the connection does, though the last handler was told something else`, () =>
+    Effect.gen(function* () {
+      const { peer, socket } = yield* open(role, { peer: { polite: false } })
+      const latch = yield* Effect.makeLatch()
+      const reply = () =>
+        Effect.catchAll(socket.send("late"), (error) => Effect.zipRight(latch.await, Effect.fail(error)))
+      const running = yield* Effect.fork(Effect.flip(WebSocket.run(socket, reply)))
+      yield* Effect.fork(Effect.exit(socket.close()))
+      yield* settled
+      peer.sendText("a")
+      yield* settled
+      peer.destroy()
+      const end = yield* socket.closed
+      yield* latch.open
+      assert.strictEqual(yield* Fiber.join(running), end)
+    })
+  )
+
   it.scoped(`${role} fails as a handler does that can't send over another connection`, () =>
     Effect.gen(function* () {
       const { peer, socket } = yield* open(role)

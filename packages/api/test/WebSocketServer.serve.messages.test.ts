@@ -3,6 +3,7 @@ import type { WebSocketError } from "@effect-ws/api/WebSocketError"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { leavesNothing, settled } from "./support/leaks.ts"
@@ -308,6 +309,37 @@ describe("WebSocketServer.serve: messages", () => {
       })
     )
   )
+
+  for (const end of ["our Close frame", "the loss of the peer"]) {
+    it.effect(`server hands out any number of messages that can't be answered because of ${end}`, () =>
+      leavesNothing(
+        Effect.gen(function* () {
+          const latch = yield* makeLatch
+          let handled = 0
+          const server = yield* serve(
+            {
+              onMessage: (message, socket) => {
+                return handled++ === 0 ? Effect.zipRight(latch.wait, socket.send(message)) : socket.send(message)
+              }
+            },
+            { inboxHighWaterMark: 16 * 1024 * 1024 }
+          )
+          const { peer } = yield* server.open({ polite: false })
+          const count = 20_000
+          peer.send(...Array.from({ length: count }, () => peer.text("")))
+          yield* settled
+          const stopping = end === "our Close frame" ? yield* Effect.fork(server.stop) : undefined
+          if (stopping === undefined) peer.destroy()
+          for (let i = 0; i < 10; i++) yield* settled
+          yield* latch.open
+          while (handled < count) yield* settled
+          peer.destroy()
+          yield* stopping === undefined ? server.stop : Fiber.join(stopping)
+          assert.strictEqual(handled, count)
+        })
+      )
+    )
+  }
 
   it.effect("server stops reading above the inbox mark while a handler is busy, and goes on below", () =>
     leavesNothing(

@@ -1,4 +1,5 @@
 import { emptyInfo, type Transport, type TransportSink } from "@effect-ws/api/Transport"
+import { TransportError } from "@effect-ws/api/TransportError"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { SlicedReads, sliceSize } from "../../src/internal/connection/SlicedReads.ts"
@@ -80,15 +81,40 @@ describe("SlicedReads", () => {
     })
   )
 
-  it.effect("transport that is closed takes along what is left", () =>
+  it.effect("transport stays paused when the last slice was enough", () =>
     Effect.gen(function* () {
       const { reads, since } = make()
       reads.chunk(bytes(2 * sliceSize, 1))
       since()
       reads.resume()
-      reads.closed(undefined)
+      yield* turn
+      assert.deepStrictEqual(since(), [`${sliceSize} bytes of 1, lent`, "pause"])
+      reads.resume()
+      assert.deepStrictEqual(since(), ["resume"])
+    })
+  )
+
+  it.effect("transport that fails takes along what is left", () =>
+    Effect.gen(function* () {
+      const { reads, since } = make()
+      reads.chunk(bytes(2 * sliceSize, 1))
+      since()
+      reads.resume()
+      reads.closed(new TransportError({ operation: "read", address: undefined, cause: new Error("reset") }))
       yield* turn
       assert.deepStrictEqual(since(), ["closed"])
+    })
+  )
+
+  it.effect("transport that has ended in good order gives what is left first", () =>
+    Effect.gen(function* () {
+      const { reads, since } = make()
+      reads.chunk(bytes(2 * sliceSize + 1, 1))
+      reads.end()
+      since()
+      reads.closed(undefined)
+      yield* turn
+      assert.deepStrictEqual(since(), [`${sliceSize + 1} bytes of 1, lent`, "end", "closed"])
     })
   )
 })

@@ -50,9 +50,15 @@ export class SlicedReads implements TransportSink, Waiting {
     this.sink.drained()
   }
 
-  // What was not asked for any more is as lost as what the system below still had.
+  // What is left when a transport fails is as lost as what the system below still had. One that has ended in good order had
+  // nothing more: what is left is all that will come.
   closed(error: TransportError | undefined): void {
+    const { rest } = this
     this.rest = undefined
+    if (rest !== undefined && error === undefined) {
+      this.sink.chunk(rest, true)
+      if (this.hasEnded) this.sink.end()
+    }
     this.sink.closed(error)
   }
 
@@ -64,7 +70,7 @@ export class SlicedReads implements TransportSink, Waiting {
     this.giveSlices(rest, false)
     if (this.rest !== undefined) return
     if (this.hasEnded) this.sink.end()
-    else this.transport.resume()
+    else if (!this.isPaused) this.transport.resume()
   }
 
   // Each is lent: of a large chunk nobody may keep a part.

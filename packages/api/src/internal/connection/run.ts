@@ -77,7 +77,8 @@ const feedAll = <E, R>(connection: Connection, feed: Feed<E, R>): Effect.Effect<
       const isLate = sending.isRefusal(error)
       if (isLate && (failure === undefined || !inbox.isEmpty)) return feedAll(connection, feed)
       feed.release()
-      return isLate && isClean(failure!) ? Exit.void : Exit.fail(error)
+      if (!isLate) return Exit.fail(error)
+      return isClean(failure!) ? Exit.void : Exit.fail(failure!)
     },
     onSuccess: () => Exit.void
   })

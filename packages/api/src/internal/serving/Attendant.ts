@@ -60,7 +60,7 @@ export class Attendant<A, R> extends Handling implements Attending {
     this.connection.ended.whenReached(() => this.end())
     const { onOpen } = this.handlers
     if (onOpen === undefined) return this.await()
-    this.watch(house.forkOpening(Effect.suspend(() => onOpen(this.socket, this.data) ?? Exit.void)))
+    this.watch(house.forkOpening(this.tolerate(Effect.suspend(() => onOpen(this.socket, this.data) ?? Exit.void))))
   }
 
   /** Waits for nothing any more, neither for messages nor for what goes on when it ends. */
@@ -87,7 +87,7 @@ export class Attendant<A, R> extends Handling implements Attending {
     this.isWaiting = false
     const rest = this.handleAll()
     if (rest === undefined) this.await()
-    else this.watch(this.house!.fork(Effect.zipRight(rest as Handled<R>, this.loop)))
+    else this.watch(this.house!.fork(Effect.zipRight(this.tolerate(rest as Handled<R>), this.loop)))
   }
 
   private handle(): void {
@@ -110,24 +110,27 @@ export class Attendant<A, R> extends Handling implements Attending {
 
   private handleNext(): Handled<R> {
     const message = this.inbox.poll()
-    return (message && this.handleOne(message)) ?? Exit.void
+    const handled = message && this.handleOne(message)
+    return handled === undefined ? Exit.void : this.tolerate(handled)
   }
 
   // An observer, and no region of the fiber that can't be interrupted: whoever is interrupted, at the deadline of a shutdown, has
   // to leave the connection to the next all the same, and a region would keep the messages in memory (see CONTRIBUTING).
   private watch(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
-    fiber.addObserver((exit) => {
-      if (Exit.isSuccess(exit)) this.rest()
-      else if (this.isLate(exit.cause)) this.tellEnd(exit.cause)
-      else this.fail(exit.cause)
-    })
+    fiber.addObserver((exit) => (Exit.isSuccess(exit) ? this.rest() : this.fail(exit.cause)))
   }
 
   // That a handler wanted to say more than can still be said is no failure of it: the messages behind are handed out as before.
-  private tellEnd(cause: Cause.Cause<unknown>): void {
-    if (this.isEndTold) return this.rest()
+  private tolerate(handled: Handled<R>): Handled<R> {
+    return Effect.catchAllCause(handled, (cause) =>
+      this.isLate(cause) ? this.tellEnd(cause) : Effect.failCause(cause)
+    )
+  }
+
+  private tellEnd(cause: Cause.Cause<unknown>): Effect.Effect<void> {
+    if (this.isEndTold) return Exit.void
     this.isEndTold = this.connection.failure !== undefined
-    this.report(cause)
+    return this.house!.reportFailure(cause)
   }
 
   private isLate(cause: Cause.Cause<unknown>): boolean {
@@ -152,10 +155,6 @@ export class Attendant<A, R> extends Handling implements Attending {
   private fail(cause: Cause.Cause<unknown>): void {
     this.hasFailed = true
     this.connection.shutdown(Handle.releaseReason(Exit.failCause(cause)))
-    this.report(cause)
-  }
-
-  private report(cause: Cause.Cause<unknown>): void {
     this.house!.fork(this.house!.reportFailure(cause)).addObserver(() => this.rest())
   }
 
