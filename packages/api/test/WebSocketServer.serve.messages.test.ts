@@ -332,7 +332,7 @@ describe("WebSocketServer.serve: messages", () => {
           if (stopping === undefined) peer.destroy()
           for (let i = 0; i < 10; i++) yield* settled
           yield* latch.open
-          while (handled < count) yield* settled
+          yield* Effect.repeat(settled, { until: () => handled === count })
           peer.destroy()
           yield* stopping === undefined ? server.stop : Fiber.join(stopping)
           assert.strictEqual(handled, count)
