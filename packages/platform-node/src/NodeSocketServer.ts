@@ -38,8 +38,9 @@ export { IncomingMessage, layer, make } from "@effect/platform-node/NodeSocketSe
  *
  * **Details**
  *
- * All options of `NodeWebSocketServer` mean the same here. `path` is the path of the requests that are served, as in `ws`; `server`, `maxPayload` and `perMessageDeflate` are those of `ws`. In place of its
- * `verifyClient` there are `origin` and `onUpgrade`, in place of `handleProtocols` there is `subprotocols`.
+ * All options of `NodeWebSocketServer` mean the same here. `path`, that of the requests that are served, `server`, `maxPayload`
+ * and `perMessageDeflate` are those of `ws`. In place of its `verifyClient` there are `origin` and `onUpgrade`, in place of
+ * `handleProtocols` there is `subprotocols`.
  *
  * A `closeCodeIsError` says which close codes fail the `run` of a socket, `concurrency` how many of its messages are handled at
  * once, and `endTimeout` how long a handler may go on when the peer has gone; see `PlatformSocket`.

@@ -9,8 +9,6 @@ import * as Tls from "node:tls"
 import { makeCertificate } from "./support/certificate.ts"
 import { bytes, event, leavesNothing, record, recordOn, socketPair, turn, until } from "./support/sockets.ts"
 
-const ignore = () => {}
-
 const ours = ["data", "drain", "error", "finish"]
 const countListeners = (duplex: Duplex) => ours.map((name) => duplex.listenerCount(name))
 
@@ -39,14 +37,8 @@ describe("NodeTransport: bytes", () => {
     Effect.gen(function* () {
       const loop = new PassThrough()
       const chunks: Array<Uint8Array> = []
-      const sink = {
-        chunk: (chunk: Uint8Array) => void chunks.push(chunk),
-        end: ignore,
-        drained: ignore,
-        closed: ignore
-      }
       const transport = NodeTransport.make(loop)
-      transport.start(sink)
+      transport.start({ ...record(), chunk: (chunk) => void chunks.push(chunk) })
       transport.resume()
       const { port1, port2 } = new MessageChannel()
       loop.write(new Uint8Array(4096))

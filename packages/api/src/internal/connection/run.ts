@@ -12,10 +12,7 @@ import { isClean } from "./isClean.ts"
 
 /** One after the other. What the handler fails with and requires is for the public signature to tell. */
 export const inOrder = <E, R>(connection: Connection, handler: Handler): Effect.Effect<void, WebSocketError | E, R> =>
-  Effect.withFiberRuntime((fiber) => {
-    const feed = new Feed<E, R>(connection.inbox, handler, fiber)
-    return feedAll(connection, feed)
-  })
+  Effect.withFiberRuntime((fiber) => feedAll(connection, new Feed<E, R>(connection.inbox, handler, fiber)))
 
 /**
  * Up to `concurrency` at once: as many fibers take the messages in turn. Begun in order, done in any. The end of the
